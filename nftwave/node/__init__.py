@@ -1,0 +1,1 @@
+"""The node through SSH: one connection, one probe command, parsed into NodeFacts."""
