@@ -1,0 +1,92 @@
+"""What each field of a fleet file may hold, in words for the person who writes it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from nftwave.yamlnodes import Place
+
+NEEDED = {"kernel": "5.13", "nft": "1.0.1"}
+"""What kube-proxy's nftables mode needs at least (Kubernetes 1.36 source, pkg/proxy/nftables)."""
+
+_SECONDS = "a number of seconds greater than 0, at most 2678400 (31 days)"
+_PATH = "a path; ~ and $VARS are expanded"
+
+ALLOWED: Mapping[str, str] = {
+    "": 'a mapping with "clusters", and "ssh" and "policy" if wanted',
+    "clusters": "a list of at least one cluster",
+    "clusters[]": 'a mapping with "name", and "kubeconfig" and "context" or "in_cluster"',
+    "clusters[].name": (
+        "a name of lower-case letters, digits and dashes, at most 63, "
+        "beginning and ending with a letter or digit"
+    ),
+    "clusters[].kubeconfig": _PATH,
+    "clusters[].context": "the name of a context in the kubeconfig",
+    "clusters[].in_cluster": "true or false",
+    "clusters[].labels": "a mapping of names to strings",
+    "clusters[].labels.*": "a string; put it in quotes",
+    "ssh": "a mapping of SSH options",
+    "ssh.user": "the name of a user",
+    "ssh.port": "a whole number from 1 to 65535",
+    "ssh.identity_file": _PATH,
+    "ssh.agent": "true or false",
+    "ssh.jump": "a list of jump hosts such as ops@bastion.example.org:22",
+    "ssh.jump[]": "a jump host such as ops@bastion.example.org:22",
+    "ssh.known_hosts": _PATH,
+    "ssh.sudo": "true or false",
+    "ssh.address": "InternalIP, ExternalIP, Hostname, or a template such as {name}.example.org",
+    "ssh.config": _PATH,
+    "policy": "a mapping of policy options",
+    "policy.strategy": "rolling",
+    "policy.node_port_addresses": "keep-reach or primary",
+    "policy.parallelism": "a whole number from 1 to 1024",
+    "policy.thresholds": 'a mapping with "kernel" or "nft"',
+    "policy.thresholds.kernel": (
+        f'a version in quotes, at least "{NEEDED["kernel"]}": kube-proxy in nftables mode needs it'
+    ),
+    "policy.thresholds.nft": (
+        f'a version in quotes, at least "{NEEDED["nft"]}": kube-proxy in nftables mode needs it'
+    ),
+    "policy.deadlines": "a mapping of deadlines in seconds",
+    "policy.deadlines.connect": _SECONDS,
+    "policy.deadlines.probe": _SECONDS,
+    "policy.deadlines.preflight": _SECONDS,
+    "policy.deadlines.successor": _SECONDS,
+    "policy.deadlines.rollout": _SECONDS,
+    "policy.deadlines.verify": _SECONDS,
+    "policy.deadlines.approval": _SECONDS,
+}
+"""What each field may hold. Indexes are `[]`, a label's name is `*`, and `ssh` and `policy` of a
+cluster are those of the fleet."""
+
+
+def allowed(place: Place) -> str:
+    """What may stand at a place of the file, such as `("clusters", 0, "ssh", "port")`."""
+    return ALLOWED[_row(place)]
+
+
+def fields(place: Place) -> list[str]:
+    """Names of the fields that a mapping at a place may have."""
+    start = f"{row}." if (row := _row(place)) else ""
+    below = (other.removeprefix(start) for other in ALLOWED if other.startswith(start) and other)
+    names = {name for name in below if "." not in name and "[" not in name}
+    return sorted(names | ({"ssh", "policy"} if row == "clusters[]" else set()))
+
+
+def written(place: Place) -> str:
+    """A place as people write it: `clusters[0].policy.deadlines.probe`; empty for the whole."""
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place)
+    return text.removeprefix(".")
+
+
+def _row(place: Place) -> str:
+    """The row of `ALLOWED` for a place."""
+    if place[:1] == ("clusters",) and place[2:3] in {("ssh",), ("policy",)}:
+        place = place[2:]
+    if place[:1] == ("clusters",) and place[2:3] == ("labels",) and place[3:]:
+        return "clusters[].labels.*"
+    text = "".join("[]" if isinstance(part, int) else f".{part}" for part in place)
+    return text.removeprefix(".")

@@ -1,0 +1,176 @@
+"""One cluster of a fleet, how its nodes are reached, and what is allowed: the models.
+
+Models of pydantic stand at this edge of the program and nowhere else. They hold constraints,
+defaults and descriptions (for `nftwave fleet schema`); what a person is told about a mistake is in
+`fields.py`.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    ValidationInfo,
+    WithJsonSchema,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from nftwave.fleet.fields import NEEDED
+from nftwave.fleet.mistakes import access_mistake
+
+MONTH = 31 * 86400
+"""The longest deadline, in seconds: a wait that nobody outlives is a mistake in the file."""
+
+
+def _expanded(value: object, info: ValidationInfo) -> object:
+    """`~` and $VARS expanded; relative to the folder of the fleet file where there is one."""
+    if not isinstance(value, str | Path) or not str(value) or "\0" in str(value):
+        raise PydanticCustomError("path", "not a path")
+    path = Path(os.path.expandvars(value)).expanduser()
+    return info.context["folder"] / path if info.context else path
+
+
+def _not_lowered(value: str, info: ValidationInfo) -> str:
+    needed = NEEDED[str(info.field_name)]
+    if version(value) < version(needed):
+        raise PydanticCustomError("lowered", "below what kube-proxy needs")
+    return value
+
+
+def version(text: str) -> tuple[int, ...]:
+    """`5.13` as numbers to compare; trailing zeros do not count: 5.13.0 equals 5.13."""
+    numbers = [int(part) for part in text.split(".")]
+    while numbers and numbers[-1] == 0:
+        numbers.pop()
+    return tuple(numbers)
+
+
+FilePath = Annotated[Path, PlainValidator(_expanded), WithJsonSchema({"type": "string"})]
+Label = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=63)]
+Text = Annotated[str, Field(min_length=1)]
+Seconds = Annotated[float, Field(gt=0, le=MONTH, allow_inf_nan=False)]
+Version = Annotated[str, Field(pattern=r"^[0-9]{1,6}(\.[0-9]{1,6}){1,3}$")]
+Threshold = Annotated[Version, AfterValidator(_not_lowered)]
+Jump = Annotated[
+    str, Field(pattern=r"^([^@\s]+@)?([^@\s:\[\]]+|\[[0-9A-Fa-f:.%]+\])(:[0-9]{1,5})?$")
+]
+Address = Annotated[
+    str,
+    Field(
+        pattern=r"^(InternalIP|ExternalIP|Hostname|[-A-Za-z0-9._]*\{name\}[-A-Za-z0-9._]*)$",
+        examples=["InternalIP", "ExternalIP", "Hostname", "{name}.example.org"],
+    ),
+]
+
+
+class Strict(BaseModel):
+    """Root of the models: no unknown fields, no changes, no guessed types."""
+
+    # Strict, because YAML has types of its own: a port in quotes is a mistake, not a number.
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Ssh(Strict):
+    """How a cluster's nodes are reached over SSH."""
+
+    user: Text | None = Field(
+        default=None, description="User on the node; else ssh config, else you."
+    )
+    port: int | None = Field(default=None, ge=1, le=65535, description="Else ssh config, else 22.")
+    identity_file: FilePath | None = Field(default=None, description="Private key.")
+    agent: bool = Field(default=True, description="Offer the keys of the SSH agent too.")
+    jump: tuple[Jump, ...] = Field(
+        default=(), strict=False, description="Jump hosts in order, each user@host:port."
+    )
+    known_hosts: FilePath | None = Field(
+        default=None, description="Host keys to trust; else ssh config, else ~/.ssh/known_hosts."
+    )
+    sudo: bool = Field(default=True, description="Become root by `sudo -n`; nft needs root.")
+    address: Address = Field(
+        default="InternalIP",
+        description="A Node's address: InternalIP, ExternalIP, Hostname, or a template of {name}.",
+    )
+    config: FilePath | None = Field(default=None, description="ssh config; else ~/.ssh/config.")
+
+
+class Thresholds(Strict):
+    """Least versions on a node. They may be raised; kube-proxy does not run below its own."""
+
+    kernel: Threshold = Field(default=NEEDED["kernel"], description="Linux of every node.")
+    nft: Threshold = Field(default=NEEDED["nft"], description="nft of every node.")
+
+
+class Deadlines(Strict):
+    """How long each step may take, in seconds."""
+
+    connect: Seconds = Field(default=10, description="Seconds for one SSH connection.")
+    probe: Seconds = Field(
+        default=30, description="Seconds for one look at one node, with connecting."
+    )
+    preflight: Seconds = Field(default=300, description="Seconds for the first look at all nodes.")
+    successor: Seconds = Field(
+        default=180,
+        description="Seconds from deleting a kube-proxy pod until its successor is Ready.",
+    )
+    rollout: Seconds = Field(
+        default=3600, description="Seconds for the restart of all kube-proxy pods."
+    )
+    verify: Seconds = Field(
+        default=120,
+        description="Seconds from the successor's Ready until the node has proven itself.",
+    )
+    approval: Seconds = Field(default=86400, description="Seconds that a person is waited for.")
+
+
+class Policy(Strict):
+    """What a migration may do and how long it may take."""
+
+    strategy: Literal["rolling"] = Field(
+        default="rolling", description="Restart kube-proxy everywhere."
+    )
+    node_port_addresses: Literal["keep-reach", "primary"] = Field(
+        default="keep-reach",
+        description="NodePorts answer on all addresses as under ipvs, or on the primary only.",
+    )
+    parallelism: int = Field(
+        default=32, ge=1, le=1024, description="Nodes looked at over SSH at once."
+    )
+    thresholds: Thresholds = Field(default=Thresholds(), description="Least versions on a node.")
+    deadlines: Deadlines = Field(default=Deadlines(), description="Seconds, all greater than 0.")
+
+
+class Cluster(Strict):
+    """One cluster: its name, the way to its API, and what differs from the rest of the fleet."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [
+                {"required": ["kubeconfig", "context"]},
+                {"required": ["in_cluster"], "properties": {"in_cluster": {"const": True}}},
+            ]
+        }
+    )
+    name: Label = Field(description="Name of the cluster in the fleet, an RFC 1123 label.")
+    kubeconfig: FilePath | None = Field(default=None, description="~ and $VARS are expanded.")
+    context: Text | None = Field(
+        default=None, description="Context in the kubeconfig; never guessed."
+    )
+    in_cluster: bool = Field(default=False, description="Use the pod's own service account.")
+    labels: dict[str, str] = Field(default={}, description="Labels to choose clusters by.")
+    ssh: Ssh = Field(default=Ssh(), description="Fields that differ from the fleet's.")
+    policy: Policy = Field(default=Policy(), description="Fields that differ from the fleet's.")
+
+    @model_validator(mode="after")
+    def _one_way_in(self) -> Self:
+        way = {name: getattr(self, name) for name in ("kubeconfig", "context", "in_cluster")}
+        if access_mistake(way):
+            raise PydanticCustomError("access", "not exactly one way to the API")
+        return self
