@@ -1,0 +1,324 @@
+"""One cluster's API server: read, change, dry-run.
+
+Differences from calling the kubernetes client directly:
+
+    | case                      | kubernetes client           | here                                |
+    |---------------------------|-----------------------------|-------------------------------------|
+    | objects                   | typed models                | the server's JSON                   |
+    | urllib3's silent retries  | PUT and DELETE sent again   | off: a lost answer is told apart    |
+    | 429, 5xx, reset on a read | raised                      | tried again, Retry-After honoured   |
+    | the same on a change      | raised                      | raised as `ApiUnavailable`, whose   |
+    |                           |                             | `carried_out` says what is known;   |
+    |                           |                             | `converge` looks before it repeats  |
+    | lists                     | whole                       | in pages, at one resourceVersion    |
+    | errors                    | ApiException                | a class a status, with what to do   |
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from nftwave.kube.errors import ApiExpired, ApiUnavailable, from_answer
+
+if TYPE_CHECKING:
+    from kubernetes.client import ApiClient
+
+    from nftwave.kube.resources import Object, Resource
+
+T = TypeVar("T")
+
+PAGE = 500
+"""Objects in one page of a list: kubectl's own."""
+CONNECT_TIMEOUT = 10.0
+READ_TIMEOUT = 60.0
+"""Seconds: the API server itself gives up on a request after 60 s (--request-timeout)."""
+ATTEMPTS = 6
+"""How often a read is tried: with the waits below about half a minute."""
+LONGEST_WAIT = 10.0
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A list as of one resourceVersion, from which a watch can go on without a gap."""
+
+    items: tuple[Object, ...]
+    resource_version: str
+
+
+class Gateway:
+    """The API server of one cluster. Usable from several threads.
+
+    Args:
+        client: a configured client of the kubernetes library.
+        cluster: the name that messages and errors carry.
+    """
+
+    def __init__(self, client: ApiClient, cluster: str) -> None:
+        self._client = client
+        self.cluster = cluster
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.rest_client.close()
+
+    # Reading
+
+    def version(self) -> str:
+        """The API server's gitVersion, such as `v1.36.2`."""
+        return str(json.loads(self._read("/version"))["gitVersion"])
+
+    def get(self, resource: Resource, name: str, namespace: str | None = None) -> Object:
+        """One object.
+
+        Raises:
+            ApiNotFound: there is none.
+        """
+        return _object(self._read(resource.path(namespace, name)))
+
+    def find(self, resource: Resource, name: str, namespace: str | None = None) -> Object | None:
+        """One object, or None where there is none (or its API group is not installed)."""
+        from nftwave.kube.errors import ApiNotFound  # noqa: PLC0415
+
+        with suppress(ApiNotFound):
+            return self.get(resource, name, namespace)
+        return None
+
+    def list(
+        self, resource: Resource, namespace: str | None = None, *, labels: str = "", fields: str = ""
+    ) -> Listing:
+        """All objects, page by page; begun anew once if the pages expire meanwhile."""
+        try:
+            return self._list(resource, namespace, labels, fields)
+        except ApiExpired:
+            return self._list(resource, namespace, labels, fields)
+
+    def log(self, namespace: str, pod: str, *, tail: int = 0, first_bytes: int = 0) -> str:
+        """Log of a pod's only container: its last lines, or its first bytes."""
+        query = {"tailLines": tail, "limitBytes": first_bytes}
+        path = f"/api/v1/namespaces/{namespace}/pods/{pod}/log"
+        return self._read(path, {k: v for k, v in query.items() if v}).decode(errors="replace")
+
+    # Changing. Nothing here is repeated behind the caller's back, except after a 429,
+    # which says that nothing was done.
+
+    def create(
+        self, resource: Resource, body: Object, namespace: str | None = None, *, dry_run: bool = False
+    ) -> Object:
+        """Create an object; `ApiConflict` where it exists."""
+        return self._change("POST", resource.path(namespace), body, dry_run=dry_run)
+
+    def replace(self, resource: Resource, body: Object, *, dry_run: bool = False) -> Object:
+        """Replace an object under the resourceVersion that it carries."""
+        meta = body["metadata"]
+        path = resource.path(meta.get("namespace"), meta["name"])
+        return self._change("PUT", path, body, dry_run=dry_run)
+
+    def merge(
+        self,
+        resource: Resource,
+        name: str,
+        patch: Object,
+        namespace: str | None = None,
+        *,
+        strategic: bool = False,
+        dry_run: bool = False,
+    ) -> Object:
+        """Patch an object; a resourceVersion in the patch's metadata is a precondition."""
+        kind = "strategic-merge-patch" if strategic else "merge-patch"
+        return self._change(
+            "PATCH",
+            resource.path(namespace, name),
+            patch,
+            dry_run=dry_run,
+            content_type=f"application/{kind}+json",
+        )
+
+    # Watching
+
+    def watch_once(
+        self,
+        resource: Resource,
+        namespace: str | None,
+        *,
+        labels: str = "",
+        resource_version: str,
+        seconds: float,
+    ) -> Iterator[tuple[str, Object]]:
+        """(type, object) of each event of one watch request, until it ends or `seconds` are over.
+
+        Raises:
+            ApiExpired: the resourceVersion is older than what the server keeps: list again.
+            ApiUnavailable: the connection was lost; go on from the last resourceVersion seen.
+        """
+        query: dict[str, Any] = {
+            "watch": "true",
+            "allowWatchBookmarks": "true",
+            "resourceVersion": resource_version,
+            "timeoutSeconds": max(1, int(seconds)),
+        }
+        if labels:
+            query["labelSelector"] = labels
+        path = resource.path(namespace)
+        response = self._send("GET", path, query, timeout=(CONNECT_TIMEOUT, seconds + CONNECT_TIMEOUT))
+        try:
+            for line in _lines(response, self.cluster):
+                event = json.loads(line)
+                if event["type"] == "ERROR":
+                    told = event["object"]
+                    raise from_answer(
+                        int(told.get("code", 500)), json.dumps(told).encode(), cluster=self.cluster
+                    )
+                yield event["type"], event["object"]
+        finally:
+            response.close()
+
+    # How
+
+    def _list(
+        self, resource: Resource, namespace: str | None, labels: str, fields: str
+    ) -> Listing:
+        items: list[Object] = []
+        query: dict[str, Any] = {"limit": PAGE}
+        if labels:
+            query["labelSelector"] = labels
+        if fields:
+            query["fieldSelector"] = fields
+        while True:
+            page = _object(self._read(resource.path(namespace), query))
+            items += page.get("items") or ()
+            more = page["metadata"].get("continue")
+            if not more:
+                return Listing(tuple(items), str(page["metadata"]["resourceVersion"]))
+            query["continue"] = more
+
+    def _read(self, path: str, query: Mapping[str, Any] | None = None) -> bytes:
+        return again(lambda: self._body("GET", path, query), may_repeat=lambda _: True)
+
+    def _change(
+        self,
+        method: str,
+        path: str,
+        body: Object,
+        *,
+        dry_run: bool,
+        content_type: str = "application/json",
+    ) -> Object:
+        query = {"dryRun": "All"} if dry_run else None
+        # A dry run changes nothing, so it may be repeated like a read.
+        return _object(
+            again(
+                lambda: self._body(method, path, query, body, content_type),
+                may_repeat=lambda error: dry_run or error.carried_out is False,
+            )
+        )
+
+    def _body(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, Any] | None = None,
+        body: Object | None = None,
+        content_type: str | None = None,
+    ) -> bytes:
+        import urllib3.exceptions  # noqa: PLC0415
+
+        response = self._send(method, path, query, body, content_type)
+        try:
+            data: bytes = response.data
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise self._lost(error) from error
+        if response.status >= HTTPStatus.BAD_REQUEST:
+            retry_after = response.headers.get("Retry-After")
+            raise from_answer(response.status, data, cluster=self.cluster, retry_after=retry_after)
+        return data
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, Any] | None = None,
+        body: Object | None = None,
+        content_type: str | None = None,
+        timeout: tuple[float, float] = (CONNECT_TIMEOUT, READ_TIMEOUT),
+    ) -> Any:  # noqa: ANN401 (urllib3's response, which the kubernetes client hands out untyped)
+        import urllib3.exceptions  # noqa: PLC0415
+
+        headers = {"Accept": "application/json"}
+        if content_type:
+            headers["Content-Type"] = content_type
+        request = self._client.param_serialize(
+            method,
+            path,
+            query_params=list((query or {}).items()),
+            header_params=headers,
+            body=body,
+            auth_settings=["BearerToken"],
+        )
+        try:
+            answer = self._client.call_api(*request, _request_timeout=timeout).response
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise self._lost(error) from error
+        if answer.status >= HTTPStatus.BAD_REQUEST and (query or {}).get("watch"):
+            raise from_answer(answer.status, answer.data, cluster=self.cluster)
+        return answer
+
+    def _lost(self, error: Exception) -> ApiUnavailable:
+        import urllib3.exceptions as lost  # noqa: PLC0415
+
+        never_sent = isinstance(error, lost.NewConnectionError | lost.ConnectTimeoutError | lost.SSLError)
+        host = self._client.configuration.host
+        return ApiUnavailable(
+            f"no answer from the API server at {host}: {_plain(error)}",
+            cluster=self.cluster,
+            carried_out=False if never_sent else None,
+            next_step="see that the API server can be reached from here, then run the same again",
+        )
+
+
+def again(call: Callable[[], T], *, may_repeat: Callable[[ApiUnavailable], bool]) -> T:
+    """`call()`, repeated with growing waits while it fails with something that may pass.
+
+    Waits are the server's Retry-After where it names one, else 0.25 s doubled each time, at most
+    `LONGEST_WAIT`, with jitter so that many clients do not come back at once.
+    """
+    for attempt in range(ATTEMPTS):
+        try:
+            return call()
+        except ApiUnavailable as error:
+            if attempt == ATTEMPTS - 1 or not may_repeat(error):
+                raise
+            wait = error.retry_after or min(0.25 * 2**attempt, LONGEST_WAIT)
+            time.sleep(wait * random.uniform(1, 1.25))  # noqa: S311 (jitter, not a secret)
+    raise AssertionError("unreachable")  # the last attempt returns or raises
+
+
+def _object(body: bytes) -> Object:
+    found: Object = json.loads(body)
+    return found
+
+
+def _lines(response: Any, cluster: str) -> Iterator[bytes]:  # noqa: ANN401 (see _send)
+    """Lines of a stream as they come; a connection that breaks is `ApiUnavailable`."""
+    import urllib3.exceptions  # noqa: PLC0415
+
+    rest = b""
+    try:
+        for chunk in response.stream(amt=None, decode_content=True):
+            *whole, rest = (rest + chunk).split(b"\n")
+            yield from (line for line in whole if line)
+    except (urllib3.exceptions.HTTPError, OSError) as error:
+        raise ApiUnavailable(f"a watch broke off: {_plain(error)}", cluster=cluster) from error
+
+
+def _plain(error: Exception) -> str:
+    """The innermost reason, without the library's object addresses."""
+    cause = getattr(error, "reason", None) or error
+    text = str(cause)
+    return text.split(": ", 1)[1] if text.startswith("<") and ": " in text else text

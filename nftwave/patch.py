@@ -1,0 +1,79 @@
+"""The change of config.conf: rehearsed by the API server, then made under its resourceVersion."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from nftwave.errors import Conflict
+from nftwave.kube.converge import Converged, converge
+from nftwave.kube.errors import ApiConflict
+from nftwave.kube.objects import KUBE_PROXY, KUBE_SYSTEM
+from nftwave.kube.resources import CONFIG_MAPS, Object
+from nftwave.look import CONFIG_KEY
+
+if TYPE_CHECKING:
+    from nftwave.kube.gateway import Gateway
+    from nftwave.plan import Plan
+
+ATTEMPTS = 3
+
+
+def rehearse(gateway: Gateway, plan: Plan) -> Mapping[str, str]:
+    """Let the API server check the change without making it (dryRun=All).
+
+    Returns:
+        The ConfigMap's data as it is before the change: what the ledger keeps.
+
+    Raises:
+        Conflict: the ConfigMap is no longer what the plan was made for.
+        ApiInvalid: the server would not accept the change.
+    """
+    now = _read(gateway)
+    if _text(now) != plan.config_after:
+        gateway.replace(CONFIG_MAPS, _changed(now, plan), dry_run=True)
+    return dict(now.get("data") or {})
+
+
+def apply(gateway: Gateway, plan: Plan) -> Converged:
+    """Replace config.conf, and see that it is there.
+
+    A new resourceVersion with the same text (somebody labelled the ConfigMap) is taken in; another
+    text never is.
+
+    Raises:
+        Conflict: the ConfigMap is no longer what the plan was made for; it was not overwritten.
+    """
+    for attempt in range(ATTEMPTS):
+        try:
+            return converge(
+                lambda: _read(gateway),
+                lambda now: _text(now) == plan.config_after,
+                lambda now: gateway.replace(CONFIG_MAPS, _changed(now, plan)),
+            )
+        except ApiConflict:
+            if attempt == ATTEMPTS - 1:
+                raise
+    raise AssertionError("unreachable")  # the last attempt returns or raises
+
+
+def _read(gateway: Gateway) -> Object:
+    return gateway.get(CONFIG_MAPS, KUBE_PROXY, KUBE_SYSTEM)
+
+
+def _text(config_map: Object) -> str:
+    return str((config_map.get("data") or {}).get(CONFIG_KEY, ""))
+
+
+def _changed(now: Object, plan: Plan) -> Object:
+    if _text(now) != plan.config_before:
+        managers = now["metadata"].get("managedFields") or ({},)
+        raise Conflict(
+            "ConfigMap kube-system/kube-proxy was changed since it was read"
+            f" (resourceVersion {plan.resource_version}, now {now['metadata']['resourceVersion']},"
+            f" last by {managers[-1].get('manager', 'unknown')})",
+            cluster=plan.cluster,
+            unchanged="config.conf was not overwritten",
+            next_step="run it again: it plans anew from what is there now",
+        )
+    return {**now, "data": {**now["data"], CONFIG_KEY: plan.config_after}}

@@ -1,0 +1,178 @@
+"""What will be done to a cluster: worked out from facts, frozen, hashed, shown.
+
+The hash binds an approval to what was shown. It covers what the plan does (the text before and
+after, the nodes and where each starts from, the strategy) and the cluster it does it to; not the
+resourceVersion, because a label put on the ConfigMap meanwhile is no other plan.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from nftwave.errors import Blocked
+from nftwave.findings import kubeproxy
+from nftwave.node.facts import NodeFacts, Unknown
+from nftwave.proxyconfig import Unreadable, render_diff, to_nftables
+
+if TYPE_CHECKING:
+    from nftwave.look import ClusterFacts
+
+SECONDS_PER_RESTART = 30.0
+"""Expected seconds for one node's kube-proxy to end and to start again: a rough guess to be shown
+as such, from the default grace period (30 s at most) and an image that is already on the node."""
+
+
+@dataclass(frozen=True)
+class ConfigChange:
+    """One field of config.conf that changes, in words."""
+
+    path: str
+    before: str
+    after: str
+    why: str
+
+
+@dataclass(frozen=True)
+class NodePlan:
+    """One node that will change: the pod that is replaced, and what is at stake."""
+
+    name: str
+    mode: str
+    """Mode its kube-proxy runs now."""
+    pod_uid: str
+    established: int | None
+    """Connections that ipvs carries now; None where that is unknown."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What will be done. Frozen: a change of any field that counts is another plan."""
+
+    cluster: str
+    cluster_uid: str
+    strategy: str
+    config_before: str
+    config_after: str
+    changes: tuple[ConfigChange, ...]
+    nodes: tuple[NodePlan, ...]
+    resource_version: str
+    """resourceVersion of the ConfigMap that was read: the precondition of the change."""
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 over what the plan does, as 64 hex digits."""
+        counts = {
+            "cluster": self.cluster,
+            "cluster_uid": self.cluster_uid,
+            "strategy": self.strategy,
+            "config_before": self.config_before,
+            "config_after": self.config_after,
+            # Not the pods' uids nor the connections: those move by themselves.
+            "nodes": {node.name: node.mode for node in self.nodes},
+        }
+        text = json.dumps(counts, sort_keys=True, ensure_ascii=False)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    @property
+    def short_hash(self) -> str:
+        """The first 12 digits, for people."""
+        return self.hash[:12]
+
+    @property
+    def diff(self) -> str:
+        """Unified diff of config.conf; empty where it is already as wanted."""
+        return render_diff(self.config_before, self.config_after)
+
+    @property
+    def edits_config(self) -> bool:
+        """Whether config.conf has to change."""
+        return self.config_before != self.config_after
+
+    @property
+    def established(self) -> int:
+        """Connections through ipvs that are known to be at stake, on all nodes."""
+        return sum(node.established or 0 for node in self.nodes)
+
+    @property
+    def expected_seconds(self) -> float:
+        """A rough guess of how long the restart takes, one node after the other."""
+        return len(self.nodes) * SECONDS_PER_RESTART
+
+    def as_dict(self) -> dict[str, object]:
+        """For JSON and YAML, with the hash."""
+        return {**asdict(self), "hash": self.hash, "diff": self.diff}
+
+
+def make_plan(facts: ClusterFacts) -> Plan:
+    """The plan for a cluster whose preflight found no blocker.
+
+    Raises:
+        Blocked: config.conf cannot be edited safely.
+    """
+    policy = facts.cluster.policy
+    before = facts.config_text
+    try:
+        edit = to_nftables(
+            before, node_port_addresses=policy.node_port_addresses, dual_stack=facts.dual_stack
+        )
+    except Unreadable as error:
+        raise Blocked(
+            f"config.conf cannot be edited safely: {error}",
+            cluster=facts.cluster.name,
+            unchanged="nothing was changed",
+            next_step="edit that place by hand (`kubectl -n kube-system edit cm kube-proxy`),"
+            " then run this again",
+        ) from error
+    config_map = facts.config_map or {}
+    return Plan(
+        cluster=facts.cluster.name,
+        cluster_uid=facts.uid,
+        strategy=policy.strategy,
+        config_before=before,
+        config_after=edit.text,
+        changes=tuple(
+            ConfigChange(c.path, str(c.before), str(c.after), c.why) for c in edit.changes
+        ),
+        nodes=tuple(_node_plans(facts)),
+        resource_version=config_map["metadata"]["resourceVersion"],
+    )
+
+
+def _node_plans(facts: ClusterFacts) -> list[NodePlan]:
+    pods = {pod.node: pod for pod in facts.pods if not pod.deleting}
+    return [
+        NodePlan(
+            name=node.name,
+            mode=running_mode(facts, node.name) or "unknown",
+            pod_uid=pods[node.name].uid if node.name in pods else "",
+            established=_established(facts, node.name),
+        )
+        for node in sorted(facts.targets, key=lambda n: n.name)
+    ]
+
+
+def running_mode(facts: ClusterFacts, node: str) -> str | None:
+    """The mode that a node's kube-proxy says it runs; None where it does not tell."""
+    probe = facts.probes.get(node)
+    mode = probe.proxy_mode if isinstance(probe, NodeFacts) else None
+    return mode if isinstance(mode, str) else None
+
+
+def is_done(facts: ClusterFacts) -> bool:
+    """Whether config.conf and every node that answers are in nftables mode already."""
+    modes = [running_mode(facts, node.name) for node in facts.targets]
+    return kubeproxy.mode(facts) == "nftables" and all(mode == "nftables" for mode in modes)
+
+
+def _established(facts: ClusterFacts, node: str) -> int | None:
+    probe = facts.probes.get(node)
+    counts: Mapping[str, int] | Unknown | None = (
+        probe.ipvs_connections if isinstance(probe, NodeFacts) else None
+    )
+    if counts is None or isinstance(counts, Unknown):
+        return None
+    return counts.get("ESTABLISHED", 0)
