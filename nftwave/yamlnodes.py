@@ -26,7 +26,7 @@ _TAG = "tag:yaml.org,2002:"
 _TEXT = {_TAG + kind for kind in ("str", "timestamp", "value")}
 
 
-class Malformed(Exception):  # noqa: N818 - named for what the text is, as in `raise Malformed`
+class Malformed(Exception):
     """The text cannot be read: `reason` in words, `line` counted from 1."""
 
     def __init__(self, reason: str, line: int) -> None:

@@ -1,7 +1,7 @@
 """The fleet file: which clusters there are, how their nodes are reached, and what is allowed."""
 
 from nftwave.fleet.file import Fleet, explicit_cluster, load_fleet, schema
-from nftwave.fleet.models import Cluster, Deadlines, Policy, Ssh, Thresholds, version
+from nftwave.fleet.models import Cluster, Deadlines, Policy, Ssh, Thresholds
 from nftwave.fleet.source import BadFleet
 
 __all__ = [
@@ -15,5 +15,4 @@ __all__ = [
     "explicit_cluster",
     "load_fleet",
     "schema",
-    "version",
 ]

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from nftwave.support import KERNEL, NFT
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from nftwave.yamlnodes import Place
 
-NEEDED = {"kernel": "5.13", "nft": "1.0.1"}
-"""What kube-proxy's nftables mode needs at least (Kubernetes 1.36 source, pkg/proxy/nftables)."""
+NEEDED = {"kernel": KERNEL.version, "nft": NFT.version}
+"""What kube-proxy's nftables mode needs at least."""
 
 _SECONDS = "a number of seconds greater than 0, at most 2678400 (31 days)"
 _PATH = "a path; ~ and $VARS are expanded"

@@ -25,6 +25,7 @@ from pydantic_core import PydanticCustomError
 
 from nftwave.fleet.fields import NEEDED
 from nftwave.fleet.mistakes import access_mistake
+from nftwave.support import Version
 
 MONTH = 31 * 86400
 """The longest deadline, in seconds: a wait that nobody outlives is a mistake in the file."""
@@ -39,26 +40,18 @@ def _expanded(value: object, info: ValidationInfo) -> object:
 
 
 def _not_lowered(value: str, info: ValidationInfo) -> str:
-    needed = NEEDED[str(info.field_name)]
-    if version(value) < version(needed):
+    found = Version.parse(value)
+    if found is None or found < NEEDED[str(info.field_name)]:
         raise PydanticCustomError("lowered", "below what kube-proxy needs")
     return value
-
-
-def version(text: str) -> tuple[int, ...]:
-    """`5.13` as numbers to compare; trailing zeros do not count: 5.13.0 equals 5.13."""
-    numbers = [int(part) for part in text.split(".")]
-    while numbers and numbers[-1] == 0:
-        numbers.pop()
-    return tuple(numbers)
 
 
 FilePath = Annotated[Path, PlainValidator(_expanded), WithJsonSchema({"type": "string"})]
 Label = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=63)]
 Text = Annotated[str, Field(min_length=1)]
 Seconds = Annotated[float, Field(gt=0, le=MONTH, allow_inf_nan=False)]
-Version = Annotated[str, Field(pattern=r"^[0-9]{1,6}(\.[0-9]{1,6}){1,3}$")]
-Threshold = Annotated[Version, AfterValidator(_not_lowered)]
+Numbers = Annotated[str, Field(pattern=r"^[0-9]{1,6}(\.[0-9]{1,6}){1,2}$")]
+Threshold = Annotated[Numbers, AfterValidator(_not_lowered)]
 Jump = Annotated[
     str, Field(pattern=r"^([^@\s]+@)?([^@\s:\[\]]+|\[[0-9A-Fa-f:.%]+\])(:[0-9]{1,5})?$")
 ]
@@ -104,8 +97,8 @@ class Ssh(Strict):
 class Thresholds(Strict):
     """Least versions on a node. They may be raised; kube-proxy does not run below its own."""
 
-    kernel: Threshold = Field(default=NEEDED["kernel"], description="Linux of every node.")
-    nft: Threshold = Field(default=NEEDED["nft"], description="nft of every node.")
+    kernel: Threshold = Field(default=str(NEEDED["kernel"]), description="Linux of every node.")
+    nft: Threshold = Field(default=str(NEEDED["nft"]), description="nft of every node.")
 
 
 class Deadlines(Strict):
