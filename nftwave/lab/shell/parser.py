@@ -1,0 +1,269 @@
+"""A parser for the POSIX shell language (XCU chapter 2), without aliases."""
+
+from __future__ import annotations
+
+import functools
+from typing import Literal
+
+from nftwave.lab.shell import syntax
+from nftwave.lab.shell.words import OPERATORS, ShellSyntaxError, WordReader
+
+COMPOUND_ENDS = frozenset({"then", "else", "elif", "fi", "do", "done", "esac", "}"})
+
+
+@functools.lru_cache(maxsize=256)
+def parse(text: str) -> syntax.Program:
+    """Parse a script. Scripts are cached: a fleet of nodes gets the same one."""
+    parser = Parser(text)
+    items: list[syntax.AndOr] = []
+    try:
+        parser.newlines()
+        while not parser.at_end():
+            items.extend(parser.line())
+    except ShellSyntaxError as error:
+        return syntax.Program(syntax.Sequence(tuple(items)), str(error))
+    return syntax.Program(syntax.Sequence(tuple(items)), None)
+
+
+class Parser(WordReader):
+    """Recursive descent over characters; words come from WordReader."""
+
+    def program(self, text: str) -> syntax.Program:
+        """The script in backticks."""
+        return parse(text)
+
+    def line(self) -> list[syntax.AndOr]:
+        """Commands up to and with the end of the line."""
+        items = [self.and_or()]
+        while True:
+            self.blanks()
+            if self.at_end() or self.peek("\n"):
+                self.newlines()
+                return items
+            if self.peek(";") and not self.peek(";;"):
+                self.index += 1
+            elif not items[-1].background:
+                raise self.unexpected()
+            self.blanks()
+            if not self.at_end() and not self.peek("\n"):
+                items.append(self.and_or())
+
+    def sequence(self, *ends: str) -> syntax.Sequence:
+        """Commands up to one of the reserved words or operators, which is not taken."""
+        items: list[syntax.AndOr] = []
+        self.newlines()
+        while not self.ends_here(ends):
+            if self.at_end():
+                raise ShellSyntaxError(f"{self.line_number}: Syntax error: end of file unexpected")
+            items.append(self.and_or())
+            self.blanks()
+            if self.peek(";") and not self.peek(";;"):
+                self.index += 1
+            elif not items[-1].background and not self.peek("\n") and not self.ends_here(ends):
+                raise self.unexpected()
+            self.newlines()
+        if not items and ends != (";;", "esac"):
+            raise self.unexpected()
+        return syntax.Sequence(tuple(items))
+
+    def ends_here(self, ends: tuple[str, ...]) -> bool:
+        """Whether one of the ends stands here."""
+        self.blanks()
+        return any(
+            self.peek(end) if end in {")", ";;"} else self.reserved_here() == end for end in ends
+        )
+
+    def and_or(self) -> syntax.AndOr:
+        """Pipelines joined by && and ||, and a final &."""
+        joint: Literal["first", "&&", "||"] = "first"
+        links = []
+        while True:
+            links.append((joint, self.pipeline()))
+            self.blanks()
+            if self.peek("&&"):
+                joint = "&&"
+            elif self.peek("||"):
+                joint = "||"
+            else:
+                break
+            self.index += 2
+            self.newlines()
+        background = self.peek("&")
+        if background:
+            self.index += 1
+        return syntax.AndOr(tuple(links), background)
+
+    def pipeline(self) -> syntax.Pipeline:
+        """Commands joined by |."""
+        negated = False
+        while self.reserved_here() == "!":
+            self.take_reserved("!")
+            negated = not negated
+        commands = [self.command()]
+        while True:
+            self.blanks()
+            if not self.peek("|") or self.peek("||"):
+                return syntax.Pipeline(tuple(commands), negated)
+            self.index += 1
+            self.newlines()
+            commands.append(self.command())
+
+    def command(self) -> syntax.Command:
+        """One command: compound, function definition or simple."""
+        self.blanks()
+        if self.peek("("):
+            self.index += 1
+            body = self.sequence(")")
+            self.index += 1
+            return syntax.Group(body, subshell=True, redirections=self.redirections())
+        word = self.reserved_here()
+        compound = {
+            "{": self.group,
+            "if": self.conditional,
+            "while": self.loop,
+            "until": self.loop,
+            "for": self.for_loop,
+            "case": self.case,
+        }.get(word or "")
+        if compound:
+            return compound()
+        if word in COMPOUND_ENDS:
+            raise self.unexpected()
+        return self.function() or self.simple()
+
+    def group(self) -> syntax.Group:
+        """`{ …; }`."""
+        self.take_reserved("{")
+        body = self.sequence("}")
+        self.take_reserved("}")
+        return syntax.Group(body, subshell=False, redirections=self.redirections())
+
+    def conditional(self) -> syntax.If:
+        """`if … then … elif … else … fi`."""
+        branches: list[tuple[syntax.Sequence | None, syntax.Sequence]] = []
+        keyword = "if"
+        while keyword in {"if", "elif"}:
+            self.take_reserved(keyword)
+            condition = self.sequence("then")
+            self.take_reserved("then")
+            branches.append((condition, self.sequence("elif", "else", "fi")))
+            keyword = self.reserved_here() or ""
+        if keyword == "else":
+            self.take_reserved("else")
+            branches.append((None, self.sequence("fi")))
+        self.take_reserved("fi")
+        return syntax.If(tuple(branches), self.redirections())
+
+    def loop(self) -> syntax.Loop:
+        """`while …` and `until … do … done`."""
+        keyword = self.reserved_here() or ""
+        self.take_reserved(keyword)
+        condition = self.sequence("do")
+        return syntax.Loop(condition, self.do_group(), keyword == "until", self.redirections())
+
+    def do_group(self) -> syntax.Sequence:
+        """`do … done`."""
+        self.take_reserved("do")
+        body = self.sequence("done")
+        self.take_reserved("done")
+        return body
+
+    def for_loop(self) -> syntax.For:
+        """`for name [in words]; do … done`."""
+        self.take_reserved("for")
+        self.blanks()
+        name = self.name_here()
+        if not name:
+            raise ShellSyntaxError(f"{self.line_number}: Syntax error: Bad for loop variable")
+        self.index += len(name)
+        words: list[syntax.Word] | None = None
+        self.newlines()
+        if self.reserved_here() == "in":
+            self.take_reserved("in")
+            words = []
+            self.blanks()
+            while not self.at_end() and not self.peek(";") and not self.peek("\n"):
+                words.append(self.word())
+                self.blanks()
+        if self.peek(";"):
+            self.index += 1
+        self.newlines()
+        found = None if words is None else tuple(words)
+        return syntax.For(name, found, self.do_group(), self.redirections())
+
+    def case(self) -> syntax.Case:
+        """`case word in … esac`."""
+        self.take_reserved("case")
+        self.blanks()
+        word = self.word()
+        self.newlines()
+        self.take_reserved("in")
+        self.newlines()
+        branches = []
+        while self.reserved_here() != "esac":
+            if self.peek("("):
+                self.index += 1
+            patterns = [self.case_pattern()]
+            while self.peek("|"):
+                self.index += 1
+                patterns.append(self.case_pattern())
+            self.expect(")")
+            branches.append((tuple(patterns), self.sequence(";;", "esac")))
+            if self.peek(";;"):
+                self.index += 2
+            self.newlines()
+        self.take_reserved("esac")
+        return syntax.Case(word, tuple(branches), self.redirections())
+
+    def case_pattern(self) -> syntax.Word:
+        """One pattern of a case branch."""
+        self.blanks()
+        word = self.word()
+        self.blanks()
+        return word
+
+    def function(self) -> syntax.Function | None:
+        """`name() body`, if that stands here."""
+        name = self.name_here()
+        start, line = self.index, self.line_number
+        self.index += len(name)
+        self.blanks()
+        if name and self.peek("("):
+            self.index += 1
+            self.blanks()
+            self.expect(")")
+            self.newlines()
+            return syntax.Function(name, self.command())
+        self.index, self.line_number = start, line
+        return None
+
+    def simple(self) -> syntax.Simple:
+        """Assignments, words, redirections."""
+        line = self.line_number
+        assignments: list[tuple[str, syntax.Word]] = []
+        words: list[syntax.Word] = []
+        redirections: list[syntax.Redirection] = []
+        while True:
+            self.blanks()
+            redirection = self.redirection()
+            if redirection:
+                redirections.append(redirection)
+                continue
+            if self.at_end() or self.text[self.index] in OPERATORS:
+                break
+            name = "" if words else self.assignment_here()
+            if name:
+                self.index += len(name) + 1
+                assignments.append((name, self.word(assignment=True)))
+            else:
+                words.append(self.word())
+        if not (assignments or words or redirections):
+            raise self.unexpected()
+        return syntax.Simple(tuple(assignments), tuple(words), tuple(redirections), line)
+
+    def redirections(self) -> tuple[syntax.Redirection, ...]:
+        """The redirections after a compound command."""
+        found = []
+        while redirection := self.redirection():
+            found.append(redirection)
+        return tuple(found)

@@ -1,0 +1,127 @@
+"""What processes read from and write to. Text throughout; bytes only at the SSH channel."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Protocol
+
+PIPE_SIZE = 65536  # characters; pipe(7): 16 pages
+
+
+class BrokenPipe(Exception):  # noqa: N818  it is a signal to the writer, SIGPIPE, not a failure
+    """Nobody reads any more."""
+
+
+class Source(Protocol):
+    """Something to read from."""
+
+    async def read(self) -> str:
+        """What is there, or wait; empty at the end."""
+        ...
+
+    async def readline(self) -> str:
+        """One line with its end; without one only at the end of the source."""
+        ...
+
+
+class Sink(Protocol):
+    """Something to write to."""
+
+    async def write(self, text: str) -> None:
+        """Write. Raises BrokenPipe."""
+        ...
+
+
+class Pipe:
+    """One writer's end and one reader's end."""
+
+    def __init__(self) -> None:
+        self._text = ""
+        self._ended = False
+        self._broken = False
+        self._changed = asyncio.Event()
+
+    async def write(self, text: str) -> None:
+        """Write; wait while the pipe is full. Raises BrokenPipe."""
+        while len(self._text) >= PIPE_SIZE and not self._broken:
+            await self._wait()
+        if self._broken:
+            raise BrokenPipe
+        self._text += text
+        self._changed.set()
+
+    def end(self) -> None:
+        """The writer is done."""
+        self._ended = True
+        self._changed.set()
+
+    def abandon(self) -> None:
+        """The reader is done."""
+        self._broken = True
+        self._changed.set()
+
+    async def read(self) -> str:
+        """What is there, or wait; empty at the end."""
+        while not self._text and not self._ended:
+            await self._wait()
+        text, self._text = self._text, ""
+        self._changed.set()
+        return text
+
+    async def readline(self) -> str:
+        """One line."""
+        while "\n" not in self._text and not self._ended:
+            await self._wait()
+        line, newline, self._text = self._text.partition("\n")
+        self._changed.set()
+        return line + newline
+
+    async def _wait(self) -> None:
+        self._changed.clear()
+        await self._changed.wait()
+
+
+class Content:
+    """A source whose text is known: a file opened for reading, a here-document."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._place = 0
+
+    async def read(self) -> str:
+        """The rest."""
+        text = self._text[self._place :]
+        self._place = len(self._text)
+        return text
+
+    async def readline(self) -> str:
+        """One line."""
+        end = self._text.find("\n", self._place)
+        end = len(self._text) if end < 0 else end + 1
+        line = self._text[self._place : end]
+        self._place = end
+        return line
+
+
+class Capture:
+    """A sink that keeps what was written: command substitution."""
+
+    def __init__(self) -> None:
+        self._chunks: list[str] = []
+
+    async def write(self, text: str) -> None:
+        """Keep the text."""
+        self._chunks.append(text)
+
+    @property
+    def text(self) -> str:
+        """All that was written."""
+        return "".join(self._chunks)
+
+
+async def read_all(source: Source) -> str:
+    """Everything up to the end of the source."""
+    chunks = []
+    while chunk := await source.read():
+        chunks.append(chunk)
+    return "".join(chunks)
