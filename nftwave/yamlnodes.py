@@ -26,6 +26,10 @@ _TAG = "tag:yaml.org,2002:"
 _TEXT = {_TAG + kind for kind in ("str", "timestamp", "value")}
 
 
+LIMIT = 1_000_000
+"""Most values in a text: a few lines of aliases can stand for billions."""
+
+
 class Malformed(Exception):
     """The text cannot be read: `reason` in words, `line` counted from 1."""
 
@@ -84,6 +88,7 @@ def entries(node: Node) -> Iterator[tuple[ScalarNode, Node]]:
 class _Reader:
     def __init__(self, yaml: YAML, lines: dict[Place, int]) -> None:
         self._lines = lines
+        self._left = LIMIT
         constructor = yaml.constructor
         self._scalars: dict[str, Callable[[ScalarNode], Any]] = {
             _TAG + "int": constructor.construct_yaml_int,
@@ -93,6 +98,9 @@ class _Reader:
         }
 
     def value(self, node: Node, place: Place, above: tuple[Node, ...]) -> Any:  # noqa: ANN401 - YAML holds anything
+        self._left -= 1
+        if self._left < 0:
+            raise Malformed(f"more than {LIMIT} values, aliases counted", line_of(node))
         if any(node is other for other in above):
             raise Malformed("an alias stands inside the value that it names", line_of(node))
         if isinstance(node, ScalarNode):

@@ -3,11 +3,10 @@
 from nftwave.proxyconfig.command import overridden_by
 from nftwave.proxyconfig.config import Ipvs, Masquerade, ProxyConfig, read
 from nftwave.proxyconfig.edit import Change, Edit, Note, render_diff, to_nftables
-from nftwave.proxyconfig.errors import ConfigError, NotEditable, Unreadable
+from nftwave.proxyconfig.errors import NotEditable, Unreadable
 
 __all__ = [
     "Change",
-    "ConfigError",
     "Edit",
     "Ipvs",
     "Masquerade",

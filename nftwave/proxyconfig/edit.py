@@ -173,6 +173,7 @@ def _carry(spans: Text, fields: dict[str, str]) -> None:
         flow = ", ".join(f"{name}: {new}" for name, new in fields.items())
         spans.add_line_after(spans.entry("mode"), f"nftables: {{{flow}}}")
         return
+    spans.require_plain(block.value)
     missing = {}
     for name, new in fields.items():
         node = block.value
@@ -200,7 +201,7 @@ def _same_but(old: dict[str, Any], edited: str, steps: tuple[_Step, ...]) -> Non
     # As JSON, because to Python 1 is True and 14 is 14.0.
     if json.dumps(document(edited).value, sort_keys=True) != json.dumps(wanted, sort_keys=True):
         what = "the edit in place would have changed something else, so it was thrown away"
-        raise NotEditable(what, next_step="edit the ConfigMap by hand")
+        raise NotEditable(what)
 
 
 def _at(value: Any, path: tuple[str, ...]) -> Any:  # noqa: ANN401 - a field's value may be anything

@@ -8,28 +8,26 @@ FILE = "config.conf"
 """Key of the ConfigMap `kube-system/kube-proxy` that holds the KubeProxyConfiguration."""
 
 
-class ConfigError(NftwaveError):
-    """Root of both: says the reason, and the line (from 1) and field where there are any."""
+class Unreadable(NftwaveError):
+    """The text is not a KubeProxyConfiguration that can be worked with.
 
-    def __init__(
-        self,
-        reason: str,
-        *,
-        line: int | None = None,
-        field: str | None = None,
-        next_step: str | None = None,
-    ) -> None:
+    Attributes:
+        reason: why, without the place.
+        line: where, from 1, if it is one place.
+        field: the path of the field, if it is one.
+    """
+
+    def __init__(self, reason: str, *, line: int | None = None, field: str | None = None) -> None:
         place = f"{FILE}:{line}" if line is not None else FILE
-        what = ": ".join(part for part in (place, field, reason) if part)
-        super().__init__(what, unchanged="the configuration", next_step=next_step)
+        super().__init__(
+            ": ".join(part for part in (place, field, reason) if part),
+            unchanged="the configuration",
+            next_step="mend it by hand: kubectl -n kube-system edit configmap kube-proxy",
+        )
         self.reason = reason
         self.line = line
         self.field = field
 
 
-class Unreadable(ConfigError):
-    """The text is not a KubeProxyConfiguration that kube-proxy itself would read."""
-
-
-class NotEditable(ConfigError):
+class NotEditable(Unreadable):
     """The text can be read, but not edited with every other byte kept."""

@@ -7,14 +7,15 @@ block is cut out by whole lines, a new line gets the indentation and line ending
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import Final, NoReturn
 
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from nftwave.proxyconfig.errors import NotEditable
 from nftwave.yamlnodes import entries, line_of
 
-BLANK = -1
+BLANK: Final = -1
+"""Depth of a line with nothing in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +50,22 @@ class Text:
                 return Entry(key, value, int(end.index))
         return None
 
+    def require_plain(self, node: Node) -> None:
+        """Refuse what an anchor or alias ties to another place of the text."""
+        if node.anchor is not None:
+            self._refuse(node, f"anchor or alias {node.anchor!r} stands in what has to be edited")
+        if isinstance(node, MappingNode):
+            for key, value in node.value:
+                self.require_plain(key)
+                self.require_plain(value)
+        elif isinstance(node, SequenceNode):
+            for value in node.value:
+                self.require_plain(value)
+
     def set_value(self, entry: Entry, new: str) -> None:
         """Write a value over a scalar or an empty list, in the old one's quotes."""
         node = entry.value
-        self._plain(node)
+        self.require_plain(node)
         start, end = int(node.start_mark.index), int(node.end_mark.index)
         if isinstance(node, ScalarNode):
             if node.style in ("|", ">"):
@@ -63,11 +76,13 @@ class Text:
                 return
             quote = node.style or ""
             new = f"{quote}{new}{quote}"
+        elif self.text[start:end].strip("[]").strip():
+            self._refuse(node, "a comment stands inside this list; write it in one line")
         self._put(start, end, new)
 
     def cut(self, entry: Entry) -> str:
         """Take out an entry by whole lines, with the comments inside it; returns what was there."""
-        self._plain(entry.value)
+        self.require_plain(entry.value)
         start, end = self._line_start(entry), self.block_end(entry)
         self._put(start, end, "")
         return self.text[start:end]
@@ -92,7 +107,7 @@ class Text:
     def add_fields(self, entry: Entry, fields: dict[str, str]) -> None:
         """Add fields to the mapping of an entry, in its own style; the value may be null."""
         node = entry.value
-        self._plain(node)
+        self.require_plain(node)
         flow = ", ".join(f"{name}: {new}" for name, new in fields.items())
         if not isinstance(node, MappingNode):
             self.set_value(entry, f"{{{flow}}}")
@@ -108,7 +123,6 @@ class Text:
         """Add a line after an entry, as deep as its key; without one, after the last of all."""
         neighbour = entry or self.entry(str(self.root.value[-1][0].value))
         assert neighbour is not None  # noqa: S101 - a mapping with no entry has no kind either
-        self._plain(neighbour.value)
         place = self.block_end(neighbour)
         indent = " " * int(neighbour.key.start_mark.column)
         self._put(place, place, f"{indent}{line}{self.ending}")
@@ -134,20 +148,8 @@ class Text:
             self._refuse(entry.key, "this key does not begin its line")
         return start
 
-    def _plain(self, node: Node) -> None:
-        """Refuse what an anchor or alias ties to another place of the text."""
-        if node.anchor is not None:
-            self._refuse(node, f"anchor or alias {node.anchor!r} stands in what has to be edited")
-        if isinstance(node, MappingNode):
-            for key, value in node.value:
-                self._plain(key)
-                self._plain(value)
-        elif isinstance(node, SequenceNode):
-            for value in node.value:
-                self._plain(value)
-
     def _refuse(self, node: Node, reason: str) -> NoReturn:
-        raise NotEditable(reason, line=line_of(node), next_step="edit the ConfigMap by hand")
+        raise NotEditable(reason, line=line_of(node))
 
 
 def _comment_depth(line: str) -> int | None:
