@@ -2,8 +2,9 @@
 
 from nftwave.proxyconfig.command import overridden_by
 from nftwave.proxyconfig.config import Ipvs, Masquerade, ProxyConfig, read
-from nftwave.proxyconfig.edit import Change, Edit, Note, render_diff, to_nftables
+from nftwave.proxyconfig.edit import Change, Edit, render_diff, to_nftables
 from nftwave.proxyconfig.errors import NotEditable, Unreadable
+from nftwave.proxyconfig.steps import Note
 
 __all__ = [
     "Change",

@@ -11,6 +11,7 @@ from typing import Final, NoReturn
 
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
+from nftwave.proxyconfig.config import document
 from nftwave.proxyconfig.errors import NotEditable
 from nftwave.yamlnodes import entries, line_of
 
@@ -31,12 +32,22 @@ class Entry:
 
 
 class Text:
-    """A text and the replacements to be made in it; offsets are characters from its start."""
+    """A text and the replacements to be made in it; offsets are characters from its start.
 
-    def __init__(self, text: str, root: MappingNode) -> None:
-        self.text = text
-        self.root = root
+    Raises:
+        Unreadable: not one YAML mapping.
+        NotEditable: the mapping is in flow style.
+    """
+
+    def __init__(self, text: str) -> None:
         self.ending = "\r\n" if "\r\n" in text else "\n"
+        # Every line ends while the text is edited; what was added here goes again in `done`.
+        self._added = "" if text.endswith("\n") else self.ending
+        self.text = text + self._added
+        root = document(self.text).root
+        if not isinstance(root, MappingNode) or root.flow_style:
+            raise NotEditable("the whole text is in flow style ({…})", line=1)
+        self.root = root
         self._edits: dict[tuple[int, int], str] = {}
 
     def entry(self, name: str, *, within: MappingNode | None = None) -> Entry | None:
@@ -131,12 +142,8 @@ class Text:
         """The text with all replacements made; it ends in a line ending if it did before."""
         text = self.text
         for (start, end), new in sorted(self._edits.items(), reverse=True):
-            glue = self.ending if start == end and new.endswith("\n") and text[:start] else ""
-            lead = "" if text[:start].endswith("\n") else glue
-            text = f"{text[:start]}{lead}{new}{text[end:]}"
-        if not self.text.endswith("\n") and text.endswith("\n"):
-            text = text.removesuffix("\n").removesuffix("\r")
-        return text
+            text = text[:start] + new + text[end:]
+        return text.removesuffix(self._added)
 
     def _put(self, start: int, end: int, new: str) -> None:
         self._edits[start, end] = self._edits.get((start, end), "") + new
