@@ -1,1 +1,1 @@
-"""The node through SSH: one connection, one probe command, parsed into NodeFacts."""
+"""A node, through SSH: how it is reached, one look at it, and what was seen."""

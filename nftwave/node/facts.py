@@ -6,9 +6,11 @@ judges: `findings/` and `evidence.py` do.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 Family = Literal["ip", "ip6"]
 """An nftables address family; kube-proxy calls them IPv4 and IPv6 in its metrics and log."""
@@ -70,17 +72,17 @@ class NodeFacts:
     """`uname -r`, such as `6.1.0-50-amd64`."""
     os: str | Unknown
     """PRETTY_NAME of /etc/os-release."""
-    nft: str | None | Unknown
+    nft: str | Unknown | None
     """Version of nft on the host, such as `1.0.6`; None where there is no nft."""
     tables: frozenset[tuple[str, str]] | Unknown
     """(family, name) of every nftables table."""
-    service_ips: Mapping[Family, frozenset[ServicePort] | None | Unknown]
+    service_ips: Mapping[Family, frozenset[ServicePort] | Unknown | None]
     """Keys of kube-proxy's map `service-ips`, by family; None where table or map is not there."""
     virtual_servers: tuple[VirtualServer, ...] | Unknown
     """Empty where ipvs holds none or the module is not loaded."""
     ipvs_connections: Mapping[str, int] | Unknown
     """Connections that ipvs tracks, by state (`ESTABLISHED`, `TIME_WAIT`, …)."""
-    ipvs_interface: tuple[str, ...] | None | Unknown
+    ipvs_interface: tuple[str, ...] | Unknown | None
     """Addresses on `kube-ipvs0`; None where there is no such interface."""
     proxy_mode: str | Unknown
     """What kube-proxy answers to `/proxyMode` on 127.0.0.1:10249."""

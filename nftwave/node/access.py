@@ -1,0 +1,133 @@
+"""From the fleet file and a Node object to `Access`.
+
+The fleet file wins over the ssh config, the ssh config over the defaults of ssh.
+"""
+
+from __future__ import annotations
+
+import getpass
+import re
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nftwave.errors import BadInput
+from nftwave.node.addresses import address_of
+from nftwave.node.host import Access, Ssh
+from nftwave.node.sshconfig import SshConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_JUMP = re.compile(
+    r"(?:(?P<user>[^@]+)@)?(?:\[(?P<v6>[^\]]+)\]|(?P<host>[^:@\[\]]+))(?::(?P<port>\d+))?"
+)
+_DEFAULT_IDENTITIES = ("id_ed25519", "id_ecdsa", "id_rsa")
+_KNOWN_HOSTS = {
+    "userknownhostsfile": "~/.ssh/known_hosts ~/.ssh/known_hosts2",
+    "globalknownhostsfile": "/etc/ssh/ssh_known_hosts /etc/ssh/ssh_known_hosts2",
+}
+_HIGHEST_PORT = 65535
+
+__all__ = ["Access", "Ssh", "resolve"]
+
+
+def resolve(ssh: Ssh, node: Mapping[str, Any], config: SshConfig | None = None) -> Access:
+    """The access to one Node.
+
+    Args:
+        ssh: the `ssh` part of the fleet file.
+        node: the Node object, JSON as the API gives it.
+        config: the ssh config of `ssh.config`, read once for many nodes; read here for None.
+
+    Raises:
+        BadInput: no such address, or an ssh config that cannot be honoured.
+    """
+    read = config if config is not None else SshConfig.load(ssh.config)
+    name = str(node["metadata"]["name"])
+    found = _host(ssh, read, address_of(node, ssh.address), node=name, user=ssh.user, port=ssh.port)
+    configured = _text(read.options(address_of(node, ssh.address)), "proxyjump")
+    jumps = list(ssh.jump) or _split(configured)
+    return found.behind(_hops(ssh, read, jumps, seen=()))
+
+
+def _host(  # noqa: PLR0913 - all of it is what one host is
+    ssh: Ssh,
+    config: SshConfig,
+    alias: str,
+    *,
+    node: str,
+    user: str | None,
+    port: int | None,
+) -> Access:
+    options = config.options(alias)
+    files = [str(ssh.known_hosts)] if ssh.known_hosts else _known_hosts(options)
+    return Access(
+        node=node,
+        host=_text(options, "hostname") or alias,
+        port=port or _port(_text(options, "port") or "22", str(config.file)),
+        user=user or _text(options, "user") or getpass.getuser(),
+        identity_files=_identities(ssh, options),
+        identities_only=ssh.identity_file is None and _text(options, "identitiesonly") == "yes",
+        agent=ssh.agent and _text(options, "identityagent") != "none",
+        known_hosts=tuple(Path(file).expanduser() for file in files),
+        host_key_alias=_text(options, "hostkeyalias"),
+        sudo=ssh.sudo,
+    )
+
+
+def _hops(
+    ssh: Ssh, config: SshConfig, jumps: Sequence[str], seen: tuple[str, ...]
+) -> tuple[Access, ...]:
+    """The chain of jump hosts; the first one's own ProxyJump goes before it, as ssh does it."""
+    if not jumps:
+        return ()
+    if jumps[0] in seen:
+        raise BadInput(f"jump hosts in a circle: {' -> '.join([*seen, jumps[0]])}", field="jump")
+    hops = []
+    for jump in jumps:
+        found = _JUMP.fullmatch(jump.removeprefix("ssh://"))
+        if not found:
+            raise BadInput(f"found {jump!r}, allowed: [user@]host[:port]", field="jump")
+        alias = found["v6"] or found["host"]
+        port = _port(found["port"], jump) if found["port"] else None
+        hops.append(_host(ssh, config, alias, node=alias, user=found["user"], port=port))
+    first = _JUMP.fullmatch(jumps[0].removeprefix("ssh://"))
+    alias = (first["v6"] or first["host"]) if first else jumps[0]
+    before = _split(_text(config.options(alias), "proxyjump"))
+    return (*_hops(ssh, config, before, (*seen, jumps[0])), *hops)
+
+
+def _split(value: str | None) -> list[str]:
+    if value is None or value.lower() == "none":
+        return []
+    return [part.strip() for part in value.split(",") if part.strip()]
+
+
+def _identities(ssh: Ssh, options: Mapping[str, str | list[str]]) -> tuple[Path, ...]:
+    if ssh.identity_file is not None:
+        return (ssh.identity_file.expanduser(),)
+    if configured := options.get("identityfile"):
+        return tuple(Path(file.strip('"')).expanduser() for file in configured if file != "none")
+    usual = (Path("~/.ssh").expanduser() / name for name in _DEFAULT_IDENTITIES)
+    return tuple(path for path in usual if path.is_file())
+
+
+def _known_hosts(options: Mapping[str, str | list[str]]) -> list[str]:
+    return [
+        file
+        for key, usual in _KNOWN_HOSTS.items()
+        for file in shlex.split(_text(options, key) or usual)
+        if file != "none"
+    ]
+
+
+def _port(text: str, place: str) -> int:
+    if not text.isdigit() or not 0 < int(text) <= _HIGHEST_PORT:
+        raise BadInput(f"found port {text!r}, allowed: 1 to {_HIGHEST_PORT}", file=place)
+    return int(text)
+
+
+def _text(options: Mapping[str, str | list[str]], key: str) -> str | None:
+    value = options.get(key)
+    return value if isinstance(value, str) else None

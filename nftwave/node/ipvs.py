@@ -1,0 +1,82 @@
+"""What the kernel says about ipvs: `/proc/net/ip_vs`, `ip_vs_conn`, and `kube-ipvs0`.
+
+The format is that of `net/netfilter/ipvs/ip_vs_ctl.c`, Linux 6.1: `TCP  0A600064:0050 rr`,
+`TCP  [2001:0db8:…]:0050 rr`, `FWM  00000001 rr`, each followed by `  -> address:port` lines.
+Readers raise ValueError (or what int, json and ipaddress raise) on anything else.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import re
+
+from nftwave.node.facts import ServicePort, VirtualServer
+
+_SERVER = re.compile(r"(TCP|UDP|SCTP) +(\S+):([0-9A-F]{4}) (\S+)")
+_MARK = re.compile(r"FWM +([0-9A-F]{8}) (\S+)")
+_BACKEND = re.compile(r" +-> +(\S+):([0-9A-F]{4})")
+_HEADER_LINES = 3
+_INET = re.compile(r"^\s+inet6? ([0-9a-fA-F.:]+)", re.MULTILINE)
+_NO_INTERFACE = re.compile(r"does not exist|can't find device")
+
+
+def address(text: str) -> str:
+    """`0A600064` or `[2001:0db8:0000:…]` as people write it."""
+    if text.startswith("["):
+        return str(ipaddress.IPv6Address(text[1:-1]))
+    if len(text) != 8:  # noqa: PLR2004 - 32 bits in hexadecimal digits
+        raise ValueError(f"not an address of /proc/net/ip_vs: {text!r}")
+    return str(ipaddress.IPv4Address(int(text, 16)))
+
+
+def virtual_servers(text: str) -> tuple[VirtualServer, ...]:
+    """The virtual servers of `/proc/net/ip_vs`."""
+    lines = text.split("\n")
+    if not lines[0].startswith("IP Virtual Server version") or len(lines) < _HEADER_LINES:
+        raise ValueError("this is not /proc/net/ip_vs")
+    servers: list[tuple[str, str, int, str]] = []
+    backends: list[list[ServicePort]] = []
+    for line in lines[_HEADER_LINES:]:
+        if backend := _BACKEND.match(line):
+            port = ServicePort(address(backend[1]), servers[-1][0], int(backend[2], 16))
+            backends[-1].append(port)
+            continue
+        if server := _SERVER.match(line):
+            servers.append((server[1].lower(), address(server[2]), int(server[3], 16), server[4]))
+        elif mark := _MARK.match(line):
+            servers.append(("fwm", "", int(mark[1], 16), mark[2]))
+        elif line.strip():
+            raise ValueError(f"not a row of /proc/net/ip_vs: {line[:60]!r}")
+        else:
+            continue
+        backends.append([])
+    return tuple(
+        VirtualServer(*server, backends=tuple(behind))
+        for server, behind in zip(servers, backends, strict=True)
+    )
+
+
+def connections(text: str) -> dict[str, int]:
+    """Connections by state, from lines `STATE COUNT`."""
+    counted: dict[str, int] = {}
+    for line in filter(None, text.split("\n")):
+        state, count = line.split()
+        counted[state] = int(count)
+    return counted
+
+
+def interface(text: str, *, ok: bool) -> tuple[str, ...] | None:
+    """Addresses of `ip addr show kube-ipvs0`, JSON or not; None where it does not exist."""
+    if not ok:
+        if _NO_INTERFACE.search(text):
+            return None
+        raise ValueError(text.strip().splitlines()[-1] if text.strip() else "ip said nothing")
+    start = text.find("[{")
+    if start < 0:
+        if "kube-ipvs0" not in text:
+            raise ValueError("ip did not show kube-ipvs0")
+        return tuple(_INET.findall(text))
+    entries = json.loads(text[start:])
+    shown = [entry for entry in entries if entry.get("ifname") == "kube-ipvs0"]
+    return tuple(str(info["local"]) for info in shown[0]["addr_info"] if "local" in info)

@@ -1,0 +1,67 @@
+"""What `nft` says: its version, the tables, and the keys of kube-proxy's map `service-ips`."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from nftwave.node.facts import ServicePort
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_VERSION = re.compile(r"nftables v(\d+(?:\.\d+)*\S*)")
+_TABLE = re.compile(r"table (\S+) (\S+)")
+_KEY = re.compile(r"([0-9a-fA-F.:]+) \. (\w+) \. (\d+)\s+:")
+# Where /etc/protocols is not installed nft prints numbers (IANA protocol numbers).
+_PROTOCOLS = {"6": "tcp", "17": "udp", "132": "sctp"}
+
+
+def version(text: str) -> str:
+    """`1.0.6` of `nftables v1.0.6 (Lester Gooch #5)`."""
+    if found := _VERSION.search(text):
+        return found[1]
+    raise ValueError(f"not a version of nft: {text[:60]!r}")
+
+
+def tables(text: str) -> frozenset[tuple[str, str]]:
+    """(family, name) of each line of `nft list tables`; nft's `#` warnings are left out."""
+    found = set()
+    for line in text.split("\n"):
+        if not line.strip() or line.startswith("#"):
+            continue
+        if not (row := _TABLE.fullmatch(line.strip())):
+            raise ValueError(f"not a line of nft list tables: {line[:60]!r}")
+        found.add((row[1], row[2]))
+    return frozenset(found)
+
+
+def service_ips(text: str, *, ok: bool) -> frozenset[ServicePort] | None:
+    """Keys of `nft [-j] list map FAMILY kube-proxy service-ips`; None: there is no such map."""
+    if not ok:
+        if "No such file or directory" in text:
+            return None
+        raise ValueError(next((line for line in text.splitlines() if line.strip()), "no output"))
+    start = text.find('{"nftables"')
+    if start >= 0:
+        return frozenset(_json_keys(json.loads(text[start:])["nftables"]))
+    if "map service-ips" not in text:
+        raise ValueError("nft did not show the map service-ips")
+    return frozenset(_key(*found) for found in _KEY.findall(text))
+
+
+def _json_keys(objects: list[dict[str, Any]]) -> Iterator[ServicePort]:
+    shown = [entry["map"] for entry in objects if "map" in entry]
+    for key, _verdict in shown[0].get("elem", []):
+        # An element with a comment or a counter is wrapped: {"elem": {"val": …}}.
+        plain = key["elem"]["val"] if "elem" in key else key
+        yield _key(*plain["concat"])
+
+
+def _key(address: str, protocol: str | int, port: str | int) -> ServicePort:
+    name = str(protocol)
+    return ServicePort(
+        str(ipaddress.ip_address(address)), _PROTOCOLS.get(name, name.lower()), int(port)
+    )

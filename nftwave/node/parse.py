@@ -1,0 +1,145 @@
+"""From the probe's answer to `NodeFacts`.
+
+Pure, and never raises: what cannot be read is Unknown, with the reason.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from nftwave.node import ipvs, kubeproxy, nftables
+from nftwave.node.facts import Family, NodeFacts, ServicePort, Unknown
+from nftwave.node.frames import Block, blocks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+T = TypeVar("T")
+FAMILIES: tuple[Family, Family] = ("ip", "ip6")
+_LAST_SYNC = "kubeproxy_sync_proxy_rules_last_timestamp_seconds"
+_FAILURES = "kubeproxy_sync_proxy_rules_nftables_sync_failures_total"
+_METRICS = "curl -s http://127.0.0.1:10249/metrics"
+_MISSING = Unknown("the probe's answer does not hold it: it was cut off, or the probe did not run")
+_UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
+
+COMMANDS: Mapping[str, str] = {
+    "clock": "date +%s",
+    "uid": "id -u",
+    "kernel": "uname -r",
+    "os": "cat /etc/os-release",
+    "nft": "nft --version",
+    "tables": "nft list tables",
+    "service_ips": "nft list map ip kube-proxy service-ips",
+    "virtual_servers": "cat /proc/net/ip_vs",
+    "ipvs_connections": "cat /proc/net/ip_vs_conn",
+    "ipvs_interface": "ip addr show kube-ipvs0",
+    "proxy_mode": "curl -s http://127.0.0.1:10249/proxyMode",
+    "last_sync": f"{_METRICS} | grep {_LAST_SYNC}",
+    "sync_failures": f"{_METRICS} | grep {_FAILURES}",
+    "process_started": f"{_METRICS} | grep process_start_time_seconds",
+    "health": "curl -s -i http://127.0.0.1:10256/healthz",
+    "conntrack": "cat /proc/sys/net/netfilter/nf_conntrack_count",
+}
+
+
+def parse(answer: bytes, *, node: str, mark: str) -> NodeFacts:
+    """The facts in what the probe printed on `node`, with the frame mark it was given."""
+    got = blocks(answer, mark)
+
+    def plain(name: str, read: Callable[[str], T]) -> T | Unknown:
+        block = got.get(name, _EMPTY)
+        return _read(lambda: read(block.text)) if block.ok else _why(block)
+
+    def http(name: str, read: Callable[[str, bool], T]) -> T | Unknown:
+        block = got.get(name, _EMPTY)
+        if block.status is None or block.absent:
+            return _why(block)
+        return _read(lambda: read(block.text, block.ok))
+
+    tables = plain("tables", nftables.tables)
+    return NodeFacts(
+        node=node,
+        clock=plain("clock", float),
+        uid=plain("uid", int),
+        kernel=plain("kernel", _one_word),
+        os=plain("os", _pretty_name),
+        nft=_nft(got.get("nft", _EMPTY)),
+        tables=tables,
+        service_ips={family: _service_ips(got, tables, family) for family in FAMILIES},
+        virtual_servers=_or_none_loaded(got, "virtual_servers", ipvs.virtual_servers, ()),
+        ipvs_connections=_or_none_loaded(got, "ipvs_connections", ipvs.connections, {}),
+        ipvs_interface=_interface(got.get("ipvs_interface", _EMPTY)),
+        proxy_mode=http("proxy_mode", lambda text, ok: kubeproxy.proxy_mode(text, ok=ok)),
+        last_sync=http("metrics", lambda t, ok: kubeproxy.samples(t, ok=ok, name=_LAST_SYNC)),
+        sync_failures=http("metrics", lambda t, ok: kubeproxy.samples(t, ok=ok, name=_FAILURES)),
+        process_started=http("metrics", lambda t, ok: kubeproxy.process_started(t, ok=ok)),
+        health=http("health", lambda text, ok: kubeproxy.health(text, ok=ok)),
+        conntrack=plain("conntrack", _conntrack),
+        commands=COMMANDS,
+    )
+
+
+_EMPTY = Block("", None)
+
+
+def _why(block: Block) -> Unknown:
+    return _MISSING if block is _EMPTY else block.why()
+
+
+def _read(read: Callable[[], T]) -> T | Unknown:
+    try:
+        return read()
+    except _UNREADABLE as error:
+        return Unknown(str(error) or type(error).__name__)
+
+
+def _one_word(text: str) -> str:
+    (word,) = text.split()
+    return word
+
+
+def _pretty_name(text: str) -> str:
+    name, _, value = text.partition("=")
+    if name != "PRETTY_NAME" or not value:
+        raise ValueError("os-release has no PRETTY_NAME")
+    return value.split("\n")[0].strip("\"'")
+
+
+def _nft(block: Block) -> str | Unknown | None:
+    if block.absent:
+        return None
+    return _read(lambda: nftables.version(block.text)) if block.ok else _why(block)
+
+
+def _service_ips(
+    got: Mapping[str, Block], tables: frozenset[tuple[str, str]] | Unknown, family: Family
+) -> frozenset[ServicePort] | Unknown | None:
+    if isinstance(tables, Unknown):
+        return tables
+    if (family, "kube-proxy") not in tables:
+        return None
+    block = got.get(f"service_ips.{family}", _EMPTY)
+    if block.status is None or block.status in ("124", "126", "127", "143"):
+        return _why(block)
+    return _read(lambda: nftables.service_ips(block.text, ok=block.ok))
+
+
+def _or_none_loaded(
+    got: Mapping[str, Block], name: str, read: Callable[[str], T], nothing: T
+) -> T | Unknown:
+    """No file: the module ip_vs is not loaded, and nothing is there."""
+    block = got.get(name, _EMPTY)
+    if block.status == "absent":
+        return nothing
+    return _read(lambda: read(block.text)) if block.ok else _why(block)
+
+
+def _interface(block: Block) -> tuple[str, ...] | Unknown | None:
+    if block.status is None or block.absent:
+        return _why(block)
+    return _read(lambda: ipvs.interface(block.text, ok=block.ok))
+
+
+def _conntrack(text: str) -> tuple[int, int]:
+    count, limit = text.split()
+    return int(count), int(limit)

@@ -1,0 +1,191 @@
+"""One verified, authenticated SSH connection, made stage by stage.
+
+paramiko's own SSHClient is not used: it looks at one known_hosts format only, cannot say which
+stage was reached, and its deadlines do not cover all of them.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import socket
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import paramiko
+
+from nftwave.errors import Unreachable
+from nftwave.node import knownhosts
+from nftwave.node.host import Access, host_port
+from nftwave.node.identities import Offer, offer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from nftwave.node.deadline import Deadline
+    from nftwave.node.knownhosts import KnownKey
+
+# What goes wrong is raised as Unreachable, once; paramiko's thread would print tracebacks as well.
+logging.getLogger("paramiko").setLevel(logging.CRITICAL)
+
+FOREIGN = (paramiko.SSHException, OSError, EOFError)
+"""What paramiko and sockets raise."""
+_FIRST_PAUSE = 0.2  # seconds
+_LAST_PAUSE = 3.0
+
+
+@dataclass(slots=True)
+class Stage:
+    """What is being waited for, in words that complete "timed out while …"."""
+
+    doing: str
+
+
+class DroppedBeforeBanner(Unreachable):
+    """The server hung up before it said anything: sshd's MaxStartups does so under a burst."""
+
+
+@contextmanager
+def stages(access: Access, deadline: Deadline) -> Iterator[Stage]:
+    """Inside this block foreign exceptions become Unreachable that says which stage was reached."""
+    stage = Stage("connecting")
+    try:
+        yield stage
+    except FOREIGN as error:
+        where = host_port(access.host, access.port)
+        if deadline.expired or isinstance(error, TimeoutError):
+            what = f"{where}: no answer within {deadline.seconds:g} s, while {stage.doing}"
+        else:
+            what = f"{where}: {_words(error)}, while {stage.doing}"
+        raise Unreachable(what, node=access.node) from error
+
+
+def connect_tcp(access: Access, deadline: Deadline) -> socket.socket:
+    """A TCP connection to the host itself.
+
+    Raises:
+        Unreachable: refused, no route, no such name, or no answer in time.
+    """
+    with stages(access, deadline) as stage:
+        stage.doing = "connecting (TCP)"
+        connected = socket.create_connection(
+            (access.host, access.port), timeout=max(deadline.remaining(), 0.001)
+        )
+        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return connected
+
+
+def secure(
+    access: Access, sock: socket.socket | paramiko.Channel, deadline: Deadline
+) -> paramiko.Transport:
+    """Speak SSH over `sock`: handshake, host key, login. On failure `sock` is closed.
+
+    Raises:
+        DroppedBeforeBanner: the server hung up at once; worth another try.
+        Unreachable: anything else that keeps us out, in words for people.
+    """
+    try:
+        known = knownhosts.known_keys(access)
+        with stages(access, deadline) as stage:
+            transport = paramiko.Transport(sock)
+            with deadline.closes(transport):
+                _handshake(access, transport, known, deadline, stage)
+                stage.doing = f"logging in as {access.user}"
+                with offer(access) as keys:
+                    _login(access, transport, keys)
+    except BaseException:
+        sock.close()
+        raise
+    return transport
+
+
+def secure_again(
+    access: Access,
+    dial: Callable[[Deadline], socket.socket | paramiko.Channel],
+    deadline: Deadline,
+) -> paramiko.Transport:
+    """`secure` over fresh connections of `dial`, until one is not dropped before its banner."""
+    pause = _FIRST_PAUSE
+    while True:
+        sock = dial(deadline)
+        try:
+            return secure(access, sock, deadline)
+        except DroppedBeforeBanner:
+            if pause > _LAST_PAUSE or deadline.remaining() < pause:
+                raise
+        # Spread out, or the burst that was dropped comes again.
+        time.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - no secret
+        pause *= 2
+
+
+def _handshake(
+    access: Access,
+    transport: paramiko.Transport,
+    known: tuple[KnownKey, ...],
+    deadline: Deadline,
+    stage: Stage,
+) -> None:
+    # The deadline closes the transport; paramiko's own limits must not come first.
+    transport.banner_timeout = transport.handshake_timeout = deadline.remaining() + 1
+    transport.auth_timeout = deadline.remaining() + 1
+    security = transport.get_security_options()
+    security.key_types = knownhosts.algorithms(known, security.key_types)
+    stage.doing = "waiting for its SSH banner (TCP is connected)"
+    try:
+        transport.start_client()
+    except FOREIGN as error:
+        if transport.remote_version:
+            stage.doing = "exchanging keys"
+        elif not deadline.expired:
+            where = host_port(access.host, access.port)
+            raise DroppedBeforeBanner(
+                f"{where}: the server hung up before its SSH banner",
+                node=access.node,
+                next_step="if many connect at once, see MaxStartups in its sshd_config",
+            ) from error
+        raise
+    key = transport.get_remote_server_key()
+    knownhosts.verify(access, known, key.get_name(), key.asbytes())
+
+
+def _login(access: Access, transport: paramiko.Transport, keys: Offer) -> None:
+    tried: list[str] = []
+    accepted: list[str] = []
+    for identity in keys.identities:
+        tried.append(identity.name)
+        try:
+            more = transport.auth_publickey(access.user, identity.key)
+        except paramiko.BadAuthenticationType as error:
+            accepted = error.allowed_types
+            break
+        except paramiko.AuthenticationException:
+            if not transport.is_active():
+                break
+            continue
+        if not more:
+            return
+        accepted = more
+        break
+    said = [f"tried {', '.join(tried)}" if tried else "there was no key to try"]
+    said += [f"could not use {reason}" for reason in keys.unusable]
+    said += [f"the server asks for {' and '.join(accepted)}"] if accepted else []
+    raise Unreachable(
+        f"{host_port(access.host, access.port)}: not let in as {access.user}: {'; '.join(said)}",
+        node=access.node,
+        next_step=f"check ssh.user and ssh.identity_file, or what `ssh -v {access.user}@"
+        f"{access.host}` says",
+    )
+
+
+def _words(error: BaseException) -> str:
+    if isinstance(error, ConnectionRefusedError):
+        return "connection refused (is sshd running, is this the right port?)"
+    if isinstance(error, socket.gaierror):
+        return f"no such host name ({error.strerror})"
+    if isinstance(error, EOFError | ConnectionResetError | BrokenPipeError):
+        return "the connection was lost"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    return str(error).rstrip(".") or type(error).__name__
