@@ -32,23 +32,18 @@ _HIGHEST_PORT = 65535
 __all__ = ["Access", "Ssh", "resolve"]
 
 
-def resolve(ssh: Ssh, node: Mapping[str, Any], config: SshConfig | None = None) -> Access:
-    """The access to one Node.
-
-    Args:
-        ssh: the `ssh` part of the fleet file.
-        node: the Node object, JSON as the API gives it.
-        config: the ssh config of `ssh.config`, read once for many nodes; read here for None.
+def resolve(ssh: Ssh, node: Mapping[str, Any]) -> Access:
+    """The access to one Node, an object as the API gives it.
 
     Raises:
-        BadInput: no such address, or an ssh config that cannot be honoured.
+        BadInput: the Node has no such address, or the ssh config cannot be honoured.
     """
-    read = config if config is not None else SshConfig.load(ssh.config)
+    config = SshConfig.load(ssh.config)
+    address = address_of(node, ssh.address)
     name = str(node["metadata"]["name"])
-    found = _host(ssh, read, address_of(node, ssh.address), node=name, user=ssh.user, port=ssh.port)
-    configured = _text(read.options(address_of(node, ssh.address)), "proxyjump")
-    jumps = list(ssh.jump) or _split(configured)
-    return found.behind(_hops(ssh, read, jumps, seen=()))
+    found = _host(ssh, config, address, node=name, user=ssh.user, port=ssh.port)
+    configured = _text(config.options(address), "proxyjump")
+    return found.behind(_hops(ssh, config, list(ssh.jump) or _split(configured), seen=()))
 
 
 def _host(  # noqa: PLR0913 - all of it is what one host is
@@ -73,6 +68,7 @@ def _host(  # noqa: PLR0913 - all of it is what one host is
         known_hosts=tuple(Path(file).expanduser() for file in files),
         host_key_alias=_text(options, "hostkeyalias"),
         sudo=ssh.sudo,
+        connect_timeout=_seconds(_text(options, "connecttimeout")),
     )
 
 
@@ -84,18 +80,20 @@ def _hops(
         return ()
     if jumps[0] in seen:
         raise BadInput(f"jump hosts in a circle: {' -> '.join([*seen, jumps[0]])}", field="jump")
-    hops = []
-    for jump in jumps:
-        found = _JUMP.fullmatch(jump.removeprefix("ssh://"))
-        if not found:
-            raise BadInput(f"found {jump!r}, allowed: [user@]host[:port]", field="jump")
-        alias = found["v6"] or found["host"]
-        port = _port(found["port"], jump) if found["port"] else None
-        hops.append(_host(ssh, config, alias, node=alias, user=found["user"], port=port))
-    first = _JUMP.fullmatch(jumps[0].removeprefix("ssh://"))
-    alias = (first["v6"] or first["host"]) if first else jumps[0]
-    before = _split(_text(config.options(alias), "proxyjump"))
+    hops = tuple(
+        _host(ssh, config, alias, node=alias, user=user, port=port)
+        for user, alias, port in map(_jump, jumps)
+    )
+    before = _split(_text(config.options(_jump(jumps[0])[1]), "proxyjump"))
     return (*_hops(ssh, config, before, (*seen, jumps[0])), *hops)
+
+
+def _jump(text: str) -> tuple[str | None, str, int | None]:
+    """User, host and port of `[user@]host[:port]`, what is not given as None."""
+    if not (found := _JUMP.fullmatch(text.removeprefix("ssh://"))):
+        raise BadInput(f"found {text!r}, allowed: [user@]host[:port]", field="jump")
+    port = _port(found["port"], text) if found["port"] else None
+    return found["user"], found["v6"] or found["host"], port
 
 
 def _split(value: str | None) -> list[str]:
@@ -126,6 +124,11 @@ def _port(text: str, place: str) -> int:
     if not text.isdigit() or not 0 < int(text) <= _HIGHEST_PORT:
         raise BadInput(f"found port {text!r}, allowed: 1 to {_HIGHEST_PORT}", file=place)
     return int(text)
+
+
+def _seconds(text: str | None) -> float | None:
+    """A ConnectTimeout; `none` and 0 leave it to the deadline."""
+    return float(text) if text is not None and text.isdigit() and int(text) > 0 else None
 
 
 def _text(options: Mapping[str, str | list[str]], key: str) -> str | None:

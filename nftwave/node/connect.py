@@ -32,6 +32,8 @@ def open_session(
         Unreachable: says which stage was reached, the reason, and what can be done.
     """
     limit = deadline if isinstance(deadline, Deadline) else Deadline(deadline)
+    if access.connect_timeout is not None and access.connect_timeout < limit.remaining():
+        limit = Deadline(access.connect_timeout)
     if not access.jumps:
         transport = secure_again(access, lambda left: connect_tcp(access, left), limit)
         return Session(access, transport, lambda: None)

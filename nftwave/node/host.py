@@ -66,6 +66,7 @@ class Access:
         host_key_alias: the name to look up there instead of host and port.
         jumps: the hosts in between, nearest to us first; their own `jumps` are empty.
         sudo: run commands through `sudo -n` where `user` is not root.
+        connect_timeout: seconds for connecting and logging in, of a longer deadline.
     """
 
     node: str
@@ -79,6 +80,7 @@ class Access:
     host_key_alias: str | None = None
     jumps: tuple[Access, ...] = ()
     sudo: bool = False
+    connect_timeout: float | None = None
 
     def __str__(self) -> str:
         return f"{self.user}@{host_port(self.host, self.port)}"

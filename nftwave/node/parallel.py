@@ -84,7 +84,8 @@ class _Crew(Generic[T, R]):
             self._waiting.clear()
             running = list(self._running)
         for deadline in running:
-            deadline.expire()
+            # Closing waits for the connection's own thread; a stop does not.
+            threading.Thread(target=deadline.expire, daemon=True).start()
 
     def _work_through(self, workers: int) -> None:
         self._stopped.wait(random.uniform(0, workers * _JITTER))  # noqa: S311 - no secret

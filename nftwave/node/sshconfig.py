@@ -11,6 +11,7 @@ paramiko does the matching (`Host`, `Match`, tokens). These are treated here:
 
 from __future__ import annotations
 
+import functools
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 _DIRECTIVE = re.compile(r"^\s*(\w+)\s*[=\s]\s*(.*?)\s*$")
 _EXEC = re.compile(r"(^|\s)!?exec[\s=]", re.IGNORECASE)
+_OTHER_FILE = "mend it, or name another file as ssh.config in the fleet file"
 _NEVER = "Match host !*"
 _DEEPEST_INCLUDE = 16  # as ssh has it (readconf.c)
 
@@ -36,7 +38,9 @@ class SshConfig:
         try:
             self._config = paramiko.SSHConfig.from_text(text)
         except Exception as error:  # paramiko raises bare Exception too
-            raise BadInput(f"cannot read the ssh config: {error}", file=str(file)) from error
+            raise BadInput(
+                f"cannot read the ssh config: {error}", file=str(file), next_step=_OTHER_FILE
+            ) from error
 
     @classmethod
     def load(cls, file: Path | None) -> SshConfig:
@@ -48,7 +52,7 @@ class SshConfig:
         path = file if file is not None else Path("~/.ssh/config").expanduser()
         if file is None and not path.is_file():
             return cls()
-        return cls("\n".join(_lines(path, path.parent, 0)), file=path)
+        return _loaded(path, _changed(path))
 
     def options(self, host: str) -> Mapping[str, str | list[str]]:
         """The options for `host`, keys in lower case, tokens expanded.
@@ -59,7 +63,9 @@ class SshConfig:
         try:
             found = self._config.lookup(host)
         except Exception as error:
-            raise BadInput(f"for {host}: {error}", file=str(self.file)) from error
+            raise BadInput(
+                f"for {host}: {error}", file=str(self.file), next_step=_OTHER_FILE
+            ) from error
         if found.get("proxycommand", "none") not in ("none", None) and "proxyjump" not in found:
             raise BadInput(
                 f"{host} is reached by a ProxyCommand, which nftwave does not run",
@@ -67,6 +73,19 @@ class SshConfig:
                 next_step="use ProxyJump there, or ssh.jump in the fleet file",
             )
         return found
+
+
+def _changed(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError as error:
+        raise BadInput(f"cannot read it: {error.strerror}", file=str(path)) from error
+
+
+# Read once for a fleet, not once a node.
+@functools.lru_cache(maxsize=8)
+def _loaded(path: Path, _when: int) -> SshConfig:
+    return SshConfig("\n".join(_lines(path, path.parent, 0)), file=path)
 
 
 def _lines(path: Path, home: Path, depth: int) -> Iterator[str]:
