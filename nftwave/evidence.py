@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
+from typing import Any
 
 from nftwave.errors import Unreachable
 from nftwave.kube.objects import ProxyPod
@@ -47,6 +48,10 @@ class NodeVerdict:
     evidence: tuple[Evidence, ...]
     at: float
     """When it was judged, seconds since the epoch by the clock of this program."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON and YAML, with the reason in words."""
+        return {**asdict(self), "why": self.why()}
 
     def against(self) -> tuple[Evidence, ...]:
         """The evidence that keeps the node from being verified; failed before unknown."""

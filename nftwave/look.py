@@ -20,7 +20,7 @@ from nftwave.kube.objects import (
     ProxyPod,
 )
 from nftwave.kube.resources import CONFIG_MAPS, DAEMON_SETS, NAMESPACES, NODES, PODS, SERVICES
-from nftwave.node.access import resolve
+from nftwave.node.resolve import resolve
 from nftwave.node.facts import NodeFacts, ServicePort
 from nftwave.node.probe import probe_all
 from nftwave.proxyconfig import ProxyConfig, Unreadable, read
@@ -67,14 +67,6 @@ class ClusterFacts:
     def config_text(self) -> str:
         """The text of config.conf; empty where there is none."""
         return str(((self.config_map or {}).get("data") or {}).get(CONFIG_KEY, ""))
-
-    @property
-    def dual_stack(self) -> bool:
-        """Whether pods have addresses of both families."""
-        cidrs = [c for n in self.nodes for c in n.object["spec"].get("podCIDRs") or ()]
-        if isinstance(self.config, ProxyConfig) and self.config.cluster_cidr:
-            cidrs += self.config.cluster_cidr.split(",")
-        return len({":" in cidr for cidr in cidrs}) > 1
 
 
 def look(

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from nftwave.errors import Blocked
 from nftwave.findings import kubeproxy
 from nftwave.node.facts import NodeFacts, Unknown
-from nftwave.proxyconfig import Unreadable, render_diff, to_nftables
+from nftwave.proxyconfig import ConfigError, render_diff, to_nftables
 
 if TYPE_CHECKING:
     from nftwave.look import ClusterFacts
@@ -58,6 +58,8 @@ class Plan:
     config_before: str
     config_after: str
     changes: tuple[ConfigChange, ...]
+    notes: tuple[str, ...]
+    """Fields that might have been changed and were not, and why."""
     nodes: tuple[NodePlan, ...]
     resource_version: str
     """resourceVersion of the ConfigMap that was read: the precondition of the change."""
@@ -116,10 +118,8 @@ def make_plan(facts: ClusterFacts) -> Plan:
     policy = facts.cluster.policy
     before = facts.config_text
     try:
-        edit = to_nftables(
-            before, node_port_addresses=policy.node_port_addresses, dual_stack=facts.dual_stack
-        )
-    except Unreadable as error:
+        edit = to_nftables(before, node_port_addresses=policy.node_port_addresses)
+    except ConfigError as error:
         raise Blocked(
             f"config.conf cannot be edited safely: {error}",
             cluster=facts.cluster.name,
@@ -135,8 +135,9 @@ def make_plan(facts: ClusterFacts) -> Plan:
         config_before=before,
         config_after=edit.text,
         changes=tuple(
-            ConfigChange(c.path, str(c.before), str(c.after), c.why) for c in edit.changes
+            ConfigChange(c.path, c.before, c.after, c.why) for c in edit.changes
         ),
+        notes=tuple(f"{n.path}: {n.value} is kept: {n.why}" for n in edit.notes),
         nodes=tuple(_node_plans(facts)),
         resource_version=config_map["metadata"]["resourceVersion"],
     )

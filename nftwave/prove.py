@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -19,12 +18,14 @@ from nftwave.evidence import Expected, NodeVerdict, ProxyLog, Standing, judge
 from nftwave.kube.errors import ApiError
 from nftwave.kube.objects import KUBE_PROXY_LABEL, KUBE_SYSTEM, ProxyPod
 from nftwave.kube.resources import PODS
-from nftwave.node.connect import open_session
+from nftwave.node.connect import SHARED, open_session
 
 if TYPE_CHECKING:
     from nftwave.kube.gateway import Gateway
-    from nftwave.node.access import Access
+    from nftwave.node.host import Access
     from nftwave.node.facts import NodeFacts
+    from nftwave.node.jumps import JumpHosts
+    from nftwave.node.session import Session
 
 LOG_HEAD = 16 * 1024
 """Bytes of the log's beginning that are read: kube-proxy names its proxier in the first 4 KiB
@@ -52,22 +53,24 @@ def prove(
     *,
     deadline: float,
     probe_deadline: float,
-    seen: Callable[[NodeVerdict], None] | None = None,
+    jumps: JumpHosts = SHARED,
 ) -> NodeVerdict:
     """The verdict on a node, as soon as it is verified, and at the latest after `deadline` seconds.
 
     Args:
         deadline: seconds; 0 looks once.
         probe_deadline: seconds for one look, connection included.
-        seen: called with each verdict that is not the last.
+        jumps: connections to jump hosts that are shared with other nodes.
     """
     until = time.monotonic() + deadline
     pod, log, pause = subject.pod, None, FIRST_PAUSE
-    session = None
+    session: Session | None = None
     try:
         while True:
             try:
-                session = session or open_session(subject.access, deadline=probe_deadline)
+                session = session or open_session(
+                    subject.access, deadline=probe_deadline, jumps=jumps
+                )
                 facts: NodeFacts | Unreachable = session.probe(deadline=probe_deadline)
             except Unreachable as error:
                 facts, session = error, _closed(session)
@@ -77,8 +80,6 @@ def prove(
             left = until - time.monotonic()
             if verdict.standing is Standing.VERIFIED or left <= 0 or STOP.is_set():
                 return verdict
-            if seen:
-                seen(verdict)
             STOP.wait(min(pause, left))
             pause = min(pause * 2, LONGEST_PAUSE)
             before, pod = pod, _pod(gateway, subject.node, pod)
@@ -88,9 +89,9 @@ def prove(
         _closed(session)
 
 
-def _closed(session: object) -> None:
+def _closed(session: Session | None) -> None:
     if session is not None:
-        session.close()  # type: ignore[attr-defined]
+        session.close()
 
 
 def _pod(gateway: Gateway, node: str, last: ProxyPod | None) -> ProxyPod | None:

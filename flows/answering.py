@@ -1,0 +1,100 @@
+"""Answering a run that waits for approval, from a terminal."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from flows.server import default_home, running_server
+from nftwave.errors import BadInput, NftwaveError, Unreachable
+
+ANSWER_DEADLINE = 20.0
+"""Seconds: Prefect saves the form's schema a moment later than the pause, and refuses answers
+until then (measured, Prefect 3.9.1)."""
+HOMES = (Path(".nftwave/demo/prefect"),)
+"""Folders of embedded servers that are looked at beside the default one."""
+
+
+def answer(run: str, *, decision: str, approver: str, reason: str) -> None:
+    """Resume a paused run with a decision.
+
+    Raises:
+        BadInput: no such run, or it waits for nothing.
+        Unreachable: no Prefect server.
+        NftwaveError: the server refused the answer.
+    """
+    url = _api_url()
+    state = _paused(url, run)
+    until = time.monotonic() + ANSWER_DEADLINE
+    form = {"decision": decision, "approver": approver, "reason": reason}
+    while True:
+        result = _call(f"{url}/flow_runs/{run}/resume", {"run_input": form})
+        if result["status"] == "ACCEPT":
+            return
+        refused = (result.get("details") or {}).get("reason", "no reason given")
+        if time.monotonic() > until:
+            raise NftwaveError(
+                f"Prefect did not take the answer: {refused}",
+                unchanged=f"the run is still {state}",
+                next_step=f"answer it in the UI: {url.removesuffix('/api')}/runs/flow-run/{run}",
+            )
+        time.sleep(0.5)
+
+
+def _paused(url: str, run: str) -> str:
+    try:
+        found = _call(f"{url}/flow_runs/{run}")
+    except urllib.error.HTTPError as error:
+        raise BadInput(
+            f"no flow run {run!r} at {url}",
+            next_step="the run prints its id and the whole command when it begins to wait",
+        ) from error
+    state = found.get("state") or {}
+    if state.get("type") != "PAUSED":
+        raise BadInput(f"flow run {run} waits for nothing: it is {state.get('name', 'new')}")
+    return str(state["name"])
+
+
+def _api_url() -> str:
+    named = os.environ.get("PREFECT_API_URL", "").strip()
+    if named:
+        return named.rstrip("/")
+    for home in (default_home(), *HOMES):
+        server = running_server(home)
+        if server:
+            return server["url"]
+    raise Unreachable(
+        "no Prefect server runs here that a run could wait in",
+        unchanged="nothing was answered",
+        next_step="set PREFECT_API_URL to the server's …/api",
+    )
+
+
+def _call(url: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(  # noqa: S310 (the scheme is the user's PREFECT_API_URL)
+        url, data=data, headers={"Content-Type": "application/json", **_authorization()}
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=15) as reply:  # noqa: S310 (as above)
+            found: dict[str, Any] = json.load(reply)
+            return found
+    except urllib.error.HTTPError:
+        raise
+    except OSError as error:
+        raise Unreachable(f"no answer from the Prefect server at {url}: {error}") from error
+
+
+def _authorization() -> dict[str, str]:
+    """Basic auth or API key, by Prefect's own settings."""
+    import base64  # noqa: PLC0415
+
+    basic, key = os.environ.get("PREFECT_API_AUTH_STRING"), os.environ.get("PREFECT_API_KEY")
+    if basic:
+        return {"Authorization": "Basic " + base64.b64encode(basic.encode()).decode()}
+    return {"Authorization": f"Bearer {key}"} if key else {}

@@ -1,0 +1,67 @@
+"""The main job on the lab: a newcomer's first run, and CI's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING
+
+from flows import terminal
+from flows.running import run_migration
+from nftwave.errors import BadInput
+from nftwave.lab import running_lab
+
+if TYPE_CHECKING:
+    from nftwave.outcome import Outcome
+
+CLUSTER = "lab-1"
+
+
+def run_demo(  # noqa: PLR0913 (as many as the command has)
+    directory: Path,
+    approve_by: str,
+    *,
+    nodes: int,
+    speed: float,
+    faults: Sequence[str],
+    keep: bool,
+) -> Outcome:
+    """Start a lab, migrate its cluster, say what happened; with `keep`, stay up until Ctrl-C."""
+    wanted = [_fault(text) for text in faults]
+    lab_folder = (directory / "lab").absolute()
+    terminal.ERR.print(
+        f"[bold]nftwave demo[/]: a lab cluster of {nodes} nodes on this machine, {speed:g} times"
+        " as fast as life.\nIt stands in for a real one: the same code with another fleet file"
+        " migrates that.\n"
+    )
+    with running_lab(lab_folder, clusters=1, nodes=nodes, speed=speed, faults=wanted) as lab:
+        outcome = run_migration(
+            CLUSTER,
+            home=(directory / "prefect").absolute(),
+            at_end=lambda ended: _show(ended, lab.fleet_file, keep=keep),
+            fleet=lab.fleet_file,
+            approve_by=approve_by,
+        )
+    return outcome
+
+
+def _fault(text: str) -> tuple[str, str]:
+    node, _, name = text.partition("=")
+    if not name:
+        raise BadInput(f"--fault {text!r} is not NODE=FAULT, such as {CLUSTER}-node-2=crashloop")
+    return node, name
+
+
+def _show(outcome: Outcome, fleet_file: Path, *, keep: bool) -> None:
+    """While the UI is up, so that the link leads somewhere."""
+    terminal.show_outcome(outcome)
+    if not keep:
+        return
+    terminal.ERR.print(
+        f"\nLab and UI stay up until Ctrl-C.\n  run in the UI:  {outcome.run_url}\n"
+        f"  look again:     nftwave verify {CLUSTER} --evidence --fleet {fleet_file}\n"
+    )
+    with suppress(KeyboardInterrupt):
+        Event().wait()

@@ -1,0 +1,118 @@
+"""Findings, plans and verdicts as Markdown and as rows: for artifacts, forms and tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from nftwave.evidence import Standing
+
+if TYPE_CHECKING:
+    from nftwave.evidence import NodeVerdict
+    from nftwave.findings import Finding
+    from nftwave.outcome import Outcome
+    from nftwave.plan import Plan
+
+SHOWN = 200
+"""Rows that an artifact shows; the rest is counted."""
+
+
+def findings_markdown(cluster: str, findings: Sequence[Finding]) -> str:
+    """What preflight found, most severe first."""
+    if not findings:
+        return f"## Preflight of {cluster}\n\nNothing was found."
+    rows = [
+        f"| {f.severity} | `{f.code}` | {_cell(f.subject)} | {_cell(f.evidence)} |"
+        f" {_cell(f.why)} | {_cell(f.remedy)} |"
+        for f in findings
+    ]
+    head = "| severity | code | subject | seen | why it matters | remedy |\n|---|---|---|---|---|---|"
+    return f"## Preflight of {cluster}\n\n{_counts(findings)}\n\n{head}\n" + _rows(rows)
+
+
+def plan_markdown(plan: Plan) -> str:
+    """The plan: what changes in config.conf, on which nodes, and what is at stake."""
+    changes = [
+        f"| `{c.path}` | {_code(c.before)} | {_code(c.after)} | {_cell(c.why)} |"
+        for c in plan.changes
+    ]
+    table = "| field | before | after | why |\n|---|---|---|---|\n" + _rows(changes)
+    diff = f"```diff\n{plan.diff}\n```" if plan.edits_config else "config.conf is as wanted already."
+    return (
+        f"## Plan for {plan.cluster}\n\nPlan `{plan.hash}`\n\n{plan_summary(plan)}\n\n"
+        f"{diff}\n\n{table if changes else ''}" + "".join(f"\n\n{note}" for note in plan.notes)
+    )
+
+
+def plan_summary(plan: Plan) -> str:
+    """The plan in two sentences."""
+    minutes = max(1, round(plan.expected_seconds / 60))
+    edit = (
+        "ConfigMap kube-system/kube-proxy is replaced and kube-proxy restarted"
+        if plan.edits_config
+        else "kube-proxy is restarted"
+    )
+    return (
+        f"{edit} on {len(plan.nodes)} nodes, strategy {plan.strategy};"
+        f" a rough guess is {minutes} min. At stake: {plan.established} connections established"
+        " through ipvs, which do not survive."
+    )
+
+
+def approval_markdown(plan: Plan, findings: Sequence[Finding]) -> str:
+    """The description of the approval form: cluster, plan hash, findings, diff."""
+    return (
+        f"# Migrate {plan.cluster} from ipvs to nftables?\n\n"
+        "Nothing has been changed so far. Rejecting, or not answering in time, changes nothing.\n\n"
+        f"{plan_markdown(plan)}\n\n{findings_markdown(plan.cluster, findings)}"
+    )
+
+
+def verdict_rows(verdicts: Iterable[NodeVerdict]) -> list[dict[str, str]]:
+    """A row a node, those that are not verified first."""
+    order = [Standing.FAILED, Standing.UNKNOWN, Standing.VERIFIED]
+    ordered = sorted(verdicts, key=lambda v: (order.index(v.standing), v.node))
+    return [{"node": v.node, "verdict": v.standing.value, "why": v.why()} for v in ordered]
+
+
+def evidence_markdown(verdict: NodeVerdict) -> str:
+    """All evidence on one node, with the commands that show it."""
+    rows = [
+        f"| {e.standing} | {e.name} | {_cell(e.seen)} | {_code(e.command)} |"
+        for e in verdict.evidence
+    ]
+    return (
+        f"## {verdict.node}: {verdict.standing}\n\n"
+        "| | evidence | seen | look again with |\n|---|---|---|---|\n" + "\n".join(rows)
+    )
+
+
+def outcome_markdown(outcome: Outcome) -> str:
+    """How the run ended, in words, and the nodes."""
+    words = "\n\n".join(outcome.words())
+    rows = [
+        f"| {r['node']} | {r['verdict']} | {_cell(r['why'])} |"
+        for r in verdict_rows(outcome.verdicts)
+    ]
+    table = "\n\n| node | verdict | why |\n|---|---|---|\n" + _rows(rows) if rows else ""
+    return f"## {outcome.cluster}: {outcome.status}\n\n{words}{table}"
+
+
+def _counts(findings: Sequence[Finding]) -> str:
+    from nftwave.findings import Severity  # noqa: PLC0415
+
+    counts = {s: sum(f.severity is s for f in findings) for s in Severity}
+    return ", ".join(f"{n} {s}{'s' if n != 1 else ''}" for s, n in counts.items())
+
+
+def _rows(rows: Sequence[str]) -> str:
+    more = [f"\n… and {len(rows) - SHOWN} more"] if len(rows) > SHOWN else []
+    return "\n".join([*rows[:SHOWN], *more])
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", "<br>")
+
+
+def _code(text: str) -> str:
+    return f"`{_cell(text)}`" if text else ""

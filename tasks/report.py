@@ -1,0 +1,36 @@
+"""The last step: the ledger closed, and what happened in words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from prefect.artifacts import create_markdown_artifact
+
+from nftwave import ledger, report
+from nftwave.evidence import Standing
+from tasks.step import step
+
+if TYPE_CHECKING:
+    from nftwave.outcome import Outcome
+    from tasks.run import Run
+
+
+@step("close the ledger of {run.name}")
+def close_ledger(run: Run) -> None:
+    """Write into the cluster how it ended."""
+    open_ones = {
+        v.node: f"{v.standing}: {v.why()}"
+        for v in run.verdicts
+        if v.standing is not Standing.VERIFIED
+    }
+    run.ledger = run.ledger.at("failed" if open_ones else "verified", open_ones)
+    ledger.write(run.gateway, run.ledger)
+
+
+def publish(outcome: Outcome) -> None:
+    """The outcome as an artifact of the flow run."""
+    create_markdown_artifact(
+        key=f"{outcome.cluster}-outcome",
+        markdown=report.outcome_markdown(outcome),
+        description=outcome.what,
+    )

@@ -1,0 +1,59 @@
+"""One run on one cluster: what the steps pass on to each other.
+
+A plain class on purpose: Prefect walks through dataclasses and models that are given to a task, to
+look for futures in them; with the facts of 5,000 nodes that takes seconds.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nftwave.kube.connect import connect
+from nftwave.outcome import Story
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from nftwave.evidence import NodeVerdict
+    from nftwave.fleet import Cluster
+    from nftwave.kube.gateway import Gateway
+    from nftwave.kube.objects import ProxyPod
+    from nftwave.ledger import Ledger
+    from nftwave.look import ClusterFacts
+    from nftwave.plan import Plan
+
+
+class Run:
+    """The state of one run, filled in step by step.
+
+    Attributes:
+        cluster: from the fleet file.
+        gateway: its API server.
+        story: what has been done, for the outcome.
+        facts: from preflight on.
+        plan: from planning on.
+        ledger: from approval on.
+        successors: kube-proxy pods that replaced the old ones, by node; from the rollout on.
+        verdicts: from verification on.
+    """
+
+    facts: ClusterFacts
+    plan: Plan
+    ledger: Ledger
+
+    def __init__(self, cluster: Cluster, gateway: Gateway) -> None:
+        self.cluster = cluster
+        self.gateway = gateway
+        self.story = Story(cluster.name)
+        self.successors: dict[str, ProxyPod] = {}
+        self.verdicts: Sequence[NodeVerdict] = ()
+
+    @classmethod
+    def open(cls, cluster: Cluster) -> Run:
+        """A run on a cluster; nothing is asked yet."""
+        return cls(cluster, connect(cluster))
+
+    @property
+    def name(self) -> str:
+        """The cluster's name, for names of task runs."""
+        return self.cluster.name
