@@ -15,12 +15,9 @@ from nftwave.lab.objects import Object, ordered_metadata
 from nftwave.lab.status import Cause
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
-    from nftwave.lab.resources import Resource
-
-Rule = "Callable[[Resource, Object | None, Object], Object]"
-"""(resource, the object before or None, the object wanted) -> the object to store."""
+    from nftwave.lab.resources import Resource, Rule
 
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _CONFIGMAP_KEY = re.compile(r"[-._a-zA-Z0-9]+")
@@ -31,13 +28,13 @@ _TEMPLATE_GENERATION = "deprecated.daemonset.template.generation"
 def admit_create(resource: Resource, obj: Object) -> Object:
     """The object to store, defaults filled in; ApiStatus 422 or 400 if it breaks a rule."""
     _check_name(resource, obj)
-    rule = _RULES.get(resource.key)
+    rule = resource.rule or _RULES.get(resource.key)
     return rule(resource, None, obj) if rule else obj
 
 
 def admit_update(resource: Resource, old: Object, new: Object) -> Object:
     """As `admit_create`, for an object that replaces `old`."""
-    rule = _RULES.get(resource.key)
+    rule = resource.rule or _RULES.get(resource.key)
     return rule(resource, old, new) if rule else new
 
 
@@ -134,7 +131,7 @@ def _with_template_generation(old: Object | None, new: Object) -> Object:
     return {**new, "metadata": ordered_metadata(metadata)}
 
 
-_RULES: Mapping[str, Callable[[Resource, Object | None, Object], Object]] = {
+_RULES: Mapping[str, Rule] = {
     "configmaps": _config_map,
     "daemonsets.apps": _daemon_set,
 }

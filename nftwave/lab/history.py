@@ -119,5 +119,5 @@ class History:
     def _drop_json_later(self, version: Version) -> None:
         # Watches that are a little behind still find the bytes ready.
         self._serialised.append(version)
-        if len(self._serialised) > 256:  # noqa: PLR2004 - a small backlog, about 2 MiB of pods
+        if len(self._serialised) > 256:
             self._serialised.popleft().forget_json()

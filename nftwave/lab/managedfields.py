@@ -93,9 +93,10 @@ def _written(old: Object | None, new: Object) -> Fields:
             value = _users_part(value)  # noqa: PLW2901 - the server's own keys belong to nobody
             was = _users_part(was) if was is not None else None
         changed = _changed(key, was, value)
-        if changed is not None and not (key in _TOP_LEVEL and changed == {".": {}}):
-            if key in _TOP_LEVEL:
-                changed.pop(".", None)
+        if changed is not None and key in _TOP_LEVEL:
+            # The parts that every object has are owned by nobody; what is in them is.
+            changed = {label: below for label, below in changed.items() if label != "."} or None
+        if changed is not None:
             fields[f"f:{key}"] = changed
     return fields
 
@@ -104,7 +105,7 @@ def _users_part(metadata: Object) -> Object:
     return {key: value for key, value in metadata.items() if key not in _SERVER_METADATA}
 
 
-def _changed(key: str, old: Any, new: Any) -> Fields | None:  # noqa: ANN401 - any JSON value
+def _changed(key: str, old: Any, new: Any) -> Fields | None:
     """Fields below `key` that differ; {} if the value itself is the field, None if nothing does."""
     if old is new or old == new:
         return None
@@ -125,7 +126,7 @@ def _changed(key: str, old: Any, new: Any) -> Fields | None:  # noqa: ANN401 - a
     return fields or None
 
 
-def _is_map_list(key: str, value: Any) -> bool:  # noqa: ANN401 - any JSON value
+def _is_map_list(key: str, value: Any) -> bool:
     keys = MERGE_KEYS.get(key)
     return (
         keys is not None

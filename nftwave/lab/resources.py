@@ -6,7 +6,16 @@ A row is all that a resource needs to be stored, listed, watched and discovered.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+
+from nftwave.lab.objects import Object
+
+Rule = Callable[["Resource", Object | None, Object], Object]
+"""(resource, the object before or None, the object wanted) -> the object to store.
+
+It fills in defaults, and raises ApiStatus for what the kind forbids.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +38,8 @@ class Resource:
         upsert: whether a PUT may create (Kubernetes: AllowCreateOnUpdate).
         unconditional: whether a PUT may leave out `metadata.resourceVersion`.
         categories: as kubectl accepts them, `all`.
+        rule: what is filled in and refused on writing; None where `admission` knows it, or
+            where anything goes.
     """
 
     group: str
@@ -45,6 +56,7 @@ class Resource:
     upsert: bool = False
     unconditional: bool = True
     categories: tuple[str, ...] = ()
+    rule: Rule | None = None
 
     @property
     def key(self) -> str:

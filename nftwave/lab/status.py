@@ -29,7 +29,7 @@ class Cause:
     field: str
 
 
-class ApiStatus(Exception):  # noqa: N818 - named after the object that the client gets
+class ApiStatus(Exception):
     """A request was refused; carries the `Status` that says why.
 
     Attributes:
@@ -149,11 +149,18 @@ def unauthorized() -> ApiStatus:
     return ApiStatus(401, "Unauthorized", "Unauthorized")
 
 
-def forbidden(resource: Resource, name: str, why: str) -> ApiStatus:
-    """403: known, but not allowed to."""
-    subject = f'{resource.key} "{name}"' if name else resource.key
+def forbidden(group: str, plural: str, name: str, why: str) -> ApiStatus:
+    """403: known, but not allowed to; also for resources that nobody serves."""
+    key = f"{plural}.{group}" if group else plural
     return ApiStatus(
-        403, "Forbidden", f"{subject} is forbidden: {why}", details=_details(resource, name)
+        403,
+        "Forbidden",
+        f'{key} "{name}" is forbidden: {why}' if name else f"{key} is forbidden: {why}",
+        details={
+            **({"name": name} if name else {}),
+            **({"group": group} if group else {}),
+            "kind": plural,
+        },
     )
 
 

@@ -132,7 +132,12 @@ class Store:
         new = admission.admit_create(kind, self._with_kind(kind, {**obj, "metadata": metadata}))
         if key_of(new) in self._current[resource]:
             raise status.already_exists(kind, metadata["name"])
-        new = self._managed(None, new, manager, None)
+        # The first status is the server's own, where a status is written by itself later.
+        owned = {key: value for key, value in new.items() if key != "status"}
+        managed = self._managed(
+            None, owned if "status" in kind.subresources else new, manager, None
+        )
+        new = {**new, "metadata": managed["metadata"]}
         return new if dry_run else self._commit(resource, "ADDED", new).obj
 
     def update(
@@ -146,6 +151,9 @@ class Store:
     ) -> Object:
         """Replace an object: without `subresource` all but its status, with "status" only that.
 
+        "binding" is what a scheduler does: spec and status at once, not counted as a change of
+        the spec.
+
         A change of the spec raises `metadata.generation` where the kind counts it. An update that
         changes nothing is answered with what is there, and nobody is told.
 
@@ -157,13 +165,19 @@ class Store:
         namespace, name = key_of(obj)
         old = self.version(resource, namespace, name).obj
         _check_same(kind, old, obj["metadata"])
-        new = admission.admit_update(kind, old, self._next(kind, old, obj, subresource))
+        wanted = self._next(kind, old, obj, subresource)
+        new = admission.admit_update(kind, old, wanted)
         if new == old:
             return old
-        new = self._managed(old, new, manager, subresource)
+        if subresource != "binding":
+            # What admission adds is nobody's doing (recorded: a restart by kubectl does not own
+            # the template generation).
+            owners = self._managed(old, wanted, manager, subresource)["metadata"]["managedFields"]
+            metadata = {**new["metadata"], "managedFields": owners}
+            new = {**new, "metadata": ordered_metadata(metadata)}
         return new if dry_run else self._commit(resource, "MODIFIED", new).obj
 
-    def terminate(  # noqa: PLR0913 - the DeleteOptions of the API
+    def terminate(
         self,
         resource: str,
         namespace: str | None,
@@ -256,6 +270,8 @@ class Store:
 
     def _next(self, kind: Resource, old: Object, given: Object, subresource: str | None) -> Object:
         """What an update makes of `old`: what it may not touch is kept."""
+        if subresource == "binding":
+            return {**old, "spec": given["spec"], "status": given["status"]}
         if subresource == "status":
             return {**old, **({"status": given["status"]} if "status" in given else {})}
         metadata = {**given["metadata"]}

@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+import pytest
+from served import Served, recorded_body, seed_recorded
+
+from nftwave.lab.store import Store
+
+
+@pytest.fixture
+def served():
+    """A server of an empty cluster."""
+    server = Served()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def recorded():
+    """A server of the recorded cluster."""
+    store = Store()
+    seed_recorded(store)
+    server = Served(store)
+    for pod in recorded_body(9)["items"]:
+        server.nodes.logs[pod["metadata"]["name"], False] = recorded_body(11)
+    yield server
+    server.stop()
