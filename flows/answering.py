@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 from typing import Any
+
+import httpx
 
 from flows.server import default_home, running_server
 from nftwave.errors import BadInput, NftwaveError, Unreachable
@@ -49,7 +48,7 @@ def answer(run: str, *, decision: str, approver: str, reason: str) -> None:
 def _paused(url: str, run: str) -> str:
     try:
         found = _call(f"{url}/flow_runs/{run}")
-    except urllib.error.HTTPError as error:
+    except httpx.HTTPStatusError as error:
         raise BadInput(
             f"no flow run {run!r} at {url}",
             next_step="the run prints its id and the whole command when it begins to wait",
@@ -76,25 +75,25 @@ def _api_url() -> str:
 
 
 def _call(url: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-    data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(  # noqa: S310 (the scheme is the user's PREFECT_API_URL)
-        url, data=data, headers={"Content-Type": "application/json", **_authorization()}
-    )
     try:
-        with urllib.request.urlopen(request, timeout=15) as reply:  # noqa: S310 (as above)
-            found: dict[str, Any] = json.load(reply)
-            return found
-    except urllib.error.HTTPError:
+        reply = httpx.request(
+            "GET" if body is None else "POST", url, json=body, headers=_key(), auth=_login()
+        )
+        reply.raise_for_status()
+    except httpx.HTTPStatusError:
         raise
-    except OSError as error:
+    except httpx.HTTPError as error:
         raise Unreachable(f"no answer from the Prefect server at {url}: {error}") from error
+    found: dict[str, Any] = reply.json()
+    return found
 
 
-def _authorization() -> dict[str, str]:
-    """Basic auth or API key, by Prefect's own settings."""
-    import base64  # noqa: PLC0415
+def _login() -> tuple[str, str] | None:
+    """Basic authentication, by Prefect's own setting."""
+    user, _, password = os.environ.get("PREFECT_API_AUTH_STRING", "").partition(":")
+    return (user, password) if user else None
 
-    basic, key = os.environ.get("PREFECT_API_AUTH_STRING"), os.environ.get("PREFECT_API_KEY")
-    if basic:
-        return {"Authorization": "Basic " + base64.b64encode(basic.encode()).decode()}
+
+def _key() -> dict[str, str]:
+    key = os.environ.get("PREFECT_API_KEY")
     return {"Authorization": f"Bearer {key}"} if key else {}

@@ -22,6 +22,7 @@ from nftwave.errors import NftwaveError
 if TYPE_CHECKING:
     from nftwave.fleet import Cluster
     from nftwave.kube.gateway import Gateway
+    from nftwave.outcome import Outcome
 
 app = typer.Typer(
     name="nftwave",
@@ -79,8 +80,8 @@ def check(
 
     Exits 3 where there are blockers.
     """
-    from flows import looking, terminal  # noqa: PLC0415
-    from nftwave.findings import Severity  # noqa: PLC0415
+    from flows import looking, terminal
+    from nftwave.findings import Severity
 
     with opened(cluster, fleet, kubeconfig, context) as (found, gateway):
         facts, findings = looking.look_and_judge(found, gateway)
@@ -104,9 +105,9 @@ def plan(
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Show what a migration would change, as a diff. Changes nothing."""
-    from flows import looking, terminal  # noqa: PLC0415
-    from nftwave.findings import refuse_blockers  # noqa: PLC0415
-    from nftwave.plan import make_plan  # noqa: PLC0415
+    from flows import looking, terminal
+    from nftwave.findings import refuse_blockers
+    from nftwave.plan import make_plan
 
     with opened(cluster, fleet, kubeconfig, context) as (found, gateway):
         facts, findings = looking.look_and_judge(found, gateway)
@@ -137,11 +138,11 @@ def verify(
 
     Exits 1 unless every node is verified to run nftables mode.
     """
-    from flows import terminal  # noqa: PLC0415
-    from nftwave import progress  # noqa: PLC0415
-    from nftwave.evidence import Standing  # noqa: PLC0415
-    from nftwave.look import look_at_api  # noqa: PLC0415
-    from nftwave.verify import verify_all  # noqa: PLC0415
+    from flows import terminal
+    from nftwave import progress
+    from nftwave.evidence import Standing
+    from nftwave.look import look_at_api
+    from nftwave.verify import verify_all
 
     with opened(cluster, fleet, kubeconfig, context) as (found, gateway):
         facts = look_at_api(found, gateway)
@@ -164,7 +165,7 @@ def verify(
 
 
 @app.command()
-def migrate(  # noqa: PLR0913 (a command has as many options as it has)
+def migrate(
     cluster: ClusterName = None,
     fleet: FleetFile = None,
     kubeconfig: Kubeconfig = None,
@@ -179,8 +180,8 @@ def migrate(  # noqa: PLR0913 (a command has as many options as it has)
 
     Runs in a Prefect server of its own, or in the one that $PREFECT_API_URL names.
     """
-    from flows.opening import fleet_file, open_cluster  # noqa: PLC0415
-    from flows.running import run_migration  # noqa: PLC0415
+    from flows.opening import fleet_file, open_cluster
+    from flows.running import run_migration
 
     # Opened here too: a mistake in what was given is told before a server is started for it.
     found = open_cluster(cluster, fleet, kubeconfig, context)
@@ -203,7 +204,7 @@ def approve(
     reject: Annotated[bool, typer.Option("--reject", help="Say no: nothing is changed.")] = False,
 ) -> None:
     """Answer a run that waits for approval."""
-    from flows.answering import answer  # noqa: PLC0415
+    from flows.answering import answer
 
     decision = "reject" if reject else "approve"
     answer(run, decision=decision, approver=approver, reason=reason)
@@ -229,7 +230,7 @@ def demo(
     ] = False,
 ) -> None:
     """Watch a five-node cluster go from ipvs to nftables, on a lab on this machine."""
-    from flows.demo import run_demo  # noqa: PLC0415
+    from flows.demo import run_demo
 
     outcome = run_demo(
         directory, approve_by.value, nodes=nodes, speed=speed, faults=fault or [], keep=keep
@@ -240,9 +241,9 @@ def demo(
 @fleet_app.command("schema")
 def fleet_schema() -> None:
     """JSON schema of the fleet file, for editors."""
-    import json  # noqa: PLC0415
+    import json
 
-    from nftwave.fleet import schema  # noqa: PLC0415
+    from nftwave.fleet import schema
 
     typer.echo(json.dumps(schema(), indent=2))
 
@@ -252,10 +253,10 @@ def opened(
     cluster: str | None, fleet: Path | None, kubeconfig: Path | None, context: str | None
 ) -> Iterator[tuple[Cluster, Gateway]]:
     """The cluster and its API server, with progress shown meanwhile."""
-    from flows import terminal  # noqa: PLC0415
-    from flows.opening import open_cluster  # noqa: PLC0415
-    from nftwave import progress  # noqa: PLC0415
-    from nftwave.kube.connect import connect  # noqa: PLC0415
+    from flows import terminal
+    from flows.opening import open_cluster
+    from nftwave import progress
+    from nftwave.kube.connect import connect
 
     found = open_cluster(cluster, fleet, kubeconfig, context)
     gateway = connect(found)
@@ -269,11 +270,9 @@ def opened(
         gateway.close()
 
 
-def _finish(outcome: object, output: Output, *, shown: bool = False) -> None:
-    from flows import terminal  # noqa: PLC0415
-    from nftwave.outcome import Outcome  # noqa: PLC0415
+def _finish(outcome: Outcome, output: Output, *, shown: bool = False) -> None:
+    from flows import terminal
 
-    assert isinstance(outcome, Outcome)  # noqa: S101 (for the type checker)
     if output is not Output.TABLE:
         terminal.emit(outcome.as_dict(), output)
     elif not shown:
@@ -287,7 +286,7 @@ def main() -> None:
         _mount_lab()
         app()
     except NftwaveError as error:
-        from flows import terminal  # noqa: PLC0415
+        from flows import terminal
 
         terminal.show_error(error)
         sys.exit(error.exit_status)
@@ -300,8 +299,6 @@ def main() -> None:
 
 def _mount_lab() -> None:
     """`nftwave lab`, where the lab's own packages are installed (extra `lab`)."""
-    from nftwave.lab.cli import app as lab_app  # noqa: PLC0415
+    from nftwave.lab.cli import app as lab_app
 
     app.add_typer(lab_app, name="lab")
-
-

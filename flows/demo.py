@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 CLUSTER = "lab-1"
 
 
-def run_demo(  # noqa: PLR0913 (as many as the command has)
+def run_demo(
     directory: Path,
     approve_by: str,
     *,
@@ -37,14 +37,13 @@ def run_demo(  # noqa: PLR0913 (as many as the command has)
         " migrates that.\n"
     )
     with running_lab(lab_folder, clusters=1, nodes=nodes, speed=speed, faults=wanted) as lab:
-        outcome = run_migration(
+        return run_migration(
             CLUSTER,
             home=(directory / "prefect").absolute(),
             at_end=lambda ended: _show(ended, lab.fleet_file, keep=keep),
             fleet=lab.fleet_file,
             approve_by=approve_by,
         )
-    return outcome
 
 
 def _fault(text: str) -> tuple[str, str]:

@@ -20,9 +20,7 @@ if TYPE_CHECKING:
     from nftwave.node.facts import NodeFacts
 
 
-def look_and_judge(
-    cluster: Cluster, gateway: Gateway
-) -> tuple[ClusterFacts, tuple[Finding, ...]]:
+def look_and_judge(cluster: Cluster, gateway: Gateway) -> tuple[ClusterFacts, tuple[Finding, ...]]:
     """Facts and findings of a cluster; nothing is changed."""
     with progress.step("check", f"reading {cluster.name} and asking each node") as now:
         asked: list[str] = []

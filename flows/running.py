@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from flows import terminal
 from flows.server import prefect_api
@@ -22,7 +22,7 @@ def run_migration(
     *,
     home: Path | None = None,
     at_end: Callable[[Outcome], None] | None = None,
-    **parameters: Any,  # noqa: ANN401 (the flow checks its own parameters)
+    **parameters: Any,
 ) -> Outcome:
     """Run the flow migrate-cluster here, and show its progress.
 
@@ -38,16 +38,18 @@ def run_migration(
         with ExitStack() as stack:
             with progress.step("prefect", "starting its server") as now:
                 url = stack.enter_context(prefect_api(home))
-                from flows.migrate_cluster import migrate_cluster  # noqa: PLC0415
+                from flows.migrate_cluster import migrate_cluster
 
                 now.end(f"UI at {url.removesuffix('/api')}")
             _quiet_console()
             state = migrate_cluster(cluster=cluster, **parameters, return_state=True)
-            outcome: Outcome = state.result(raise_on_failure=False)
+            outcome: Any = state.result(raise_on_failure=False)
+            if isinstance(outcome, Exception):
+                raise outcome
             if at_end:
                 listener.close()
                 at_end(outcome)
-            return outcome
+            return cast("Outcome", outcome)
     finally:
         progress.listeners.remove(listener)
         listener.close()

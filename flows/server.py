@@ -16,11 +16,12 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
+
+import httpx
 
 from nftwave.errors import NftwaveError
 
@@ -92,9 +93,8 @@ def running_server(home: Path) -> dict[str, str] | None:
 
 def _healthy(url: str) -> bool:
     try:
-        with urllib.request.urlopen(f"{url}/health", timeout=2) as answer:  # noqa: S310 (loopback)
-            return bool(answer.status == 200)  # noqa: PLR2004
-    except OSError:
+        return httpx.get(f"{url}/health", timeout=2, trust_env=False).is_success
+    except httpx.HTTPError:
         return False
 
 

@@ -81,7 +81,8 @@ class PlainProgress:
         took = f" ({event.seconds:.1f} s)" if event.seconds else ""
         mark = {"began": "…", "ended": "done", "broke": "FAILED"}.get(event.kind, "")
         words = " ".join(part for part in (at, event.step, mark, event.text) if part)
-        print(f"{words}{took}", file=self._out, flush=True)
+        self._out.write(f"{words}{took}\n")
+        self._out.flush()
 
     def close(self) -> None:
         """Nothing to leave behind."""
@@ -101,9 +102,9 @@ def emit(value: Mapping[str, Any] | Sequence[Any], output: str) -> None:
     """Print data as JSON or YAML."""
     text = json.dumps(value, indent=2, default=_plain, ensure_ascii=False)
     if output == "json":
-        print(text)
+        sys.stdout.write(text + "\n")
         return
-    from ruamel.yaml import YAML  # noqa: PLC0415
+    from ruamel.yaml import YAML
 
     yaml = YAML()
     yaml.default_flow_style = False
@@ -151,7 +152,7 @@ def nodes_table(rows: Iterable[Mapping[str, str]], title: str) -> Table:
 
 def verdicts_table(verdicts: Sequence[NodeVerdict]) -> Table:
     """The verdict on each node, those that are not verified first."""
-    from nftwave.report import verdict_rows  # noqa: PLC0415
+    from nftwave.report import verdict_rows
 
     return nodes_table(verdict_rows(verdicts), "Nodes")
 
@@ -162,7 +163,9 @@ def evidence_table(verdict: NodeVerdict) -> Table:
     for column in ("", "evidence", "seen", "look again with"):
         table.add_column(column, overflow="fold")
     for e in verdict.evidence:
-        table.add_row(Text(e.standing, STANDING[e.standing]), e.name, e.seen, Text(e.command, "dim"))
+        table.add_row(
+            Text(e.standing, STANDING[e.standing]), e.name, e.seen, Text(e.command, "dim")
+        )
     return table
 
 
@@ -178,7 +181,7 @@ def diff(plan: Plan) -> Text:
 
 def show_plan(plan: Plan) -> None:
     """The plan on stdout: what changes and why, where, and what is at stake."""
-    from nftwave.report import plan_summary  # noqa: PLC0415
+    from nftwave.report import plan_summary
 
     OUT.print(Text.assemble(("Plan ", "bold"), plan.hash, f"  cluster {plan.cluster}\n"))
     OUT.print(diff(plan) if plan.edits_config else "config.conf is as wanted already.\n")

@@ -9,14 +9,17 @@ rules in the kernel are part of it. What could not be seen is unknown: neither v
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nftwave.errors import Unreachable
-from nftwave.kube.objects import ProxyPod
 from nftwave.node.facts import Family, NodeFacts, ServicePort, Unknown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from nftwave.kube.objects import ProxyPod
 
 
 class Standing(StrEnum):
@@ -157,7 +160,7 @@ def _family(address: str) -> Family:
     return "ip6" if ":" in address else "ip"
 
 
-def _holds(ok: bool) -> Standing:  # noqa: FBT001 (a truth value is what it is about)
+def _holds(ok: bool) -> Standing:  # noqa: FBT001 (what it is about)
     return Standing.VERIFIED if ok else Standing.FAILED
 
 
@@ -198,9 +201,7 @@ def _proxy_mode(facts: NodeFacts) -> Evidence:
     command = facts.commands.get("proxy_mode", "")
     if isinstance(facts.proxy_mode, Unknown):
         return Evidence("/proxyMode", Standing.UNKNOWN, facts.proxy_mode.reason, command)
-    return Evidence(
-        "/proxyMode", _holds(facts.proxy_mode == "nftables"), facts.proxy_mode, command
-    )
+    return Evidence("/proxyMode", _holds(facts.proxy_mode == "nftables"), facts.proxy_mode, command)
 
 
 def _one_process(facts: NodeFacts, pod: ProxyPod | None) -> Evidence:

@@ -8,7 +8,6 @@ objects: `kubeadm upgrade` drops those (measured, kubeadm 1.36.2).
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,8 @@ from nftwave.kube.objects import KUBE_SYSTEM
 from nftwave.kube.resources import CONFIG_MAPS, Object
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from nftwave.kube.gateway import Gateway
 
 NAME = "nftwave"

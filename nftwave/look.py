@@ -6,7 +6,6 @@ probe a node over SSH, in parallel. Judgement comes after, in `findings/`, from 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -20,12 +19,14 @@ from nftwave.kube.objects import (
     ProxyPod,
 )
 from nftwave.kube.resources import CONFIG_MAPS, DAEMON_SETS, NAMESPACES, NODES, PODS, SERVICES
-from nftwave.node.resolve import resolve
+from nftwave.node.access import resolve
 from nftwave.node.facts import NodeFacts, ServicePort
 from nftwave.node.probe import probe_all
 from nftwave.proxyconfig import ProxyConfig, Unreadable, read
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
     from nftwave.fleet import Cluster
     from nftwave.kube.gateway import Gateway
     from nftwave.kube.resources import Object

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from nftwave.evidence import NodeVerdict, Standing
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from nftwave.errors import NftwaveError
     from nftwave.findings import Finding
     from nftwave.ledger import Approval
@@ -153,7 +154,7 @@ def _not_all(cluster: str, verdicts: Sequence[NodeVerdict]) -> str:
 
 def _named(verdicts: Sequence[NodeVerdict]) -> str:
     shown = ", ".join(f"{v.node}: {v.why()}" for v in verdicts[:3])
-    return shown + (f", and {len(verdicts) - 3} more" if len(verdicts) > 3 else "")  # noqa: PLR2004
+    return shown + (f", and {len(verdicts) - 3} more" if len(verdicts) > 3 else "")
 
 
 def _how_on(open_ones: Sequence[NodeVerdict]) -> str:

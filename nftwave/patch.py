@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from nftwave.errors import Conflict
@@ -13,6 +12,8 @@ from nftwave.kube.resources import CONFIG_MAPS, Object
 from nftwave.look import CONFIG_KEY
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from nftwave.kube.gateway import Gateway
     from nftwave.plan import Plan
 
@@ -67,11 +68,11 @@ def _text(config_map: Object) -> str:
 
 def _changed(now: Object, plan: Plan) -> Object:
     if _text(now) != plan.config_before:
-        managers = now["metadata"].get("managedFields") or ({},)
+        managers = [m.get("manager") for m in now["metadata"].get("managedFields") or ()]
         raise Conflict(
             "ConfigMap kube-system/kube-proxy was changed since it was read"
             f" (resourceVersion {plan.resource_version}, now {now['metadata']['resourceVersion']},"
-            f" last by {managers[-1].get('manager', 'unknown')})",
+            f" written by {', '.join(map(str, managers)) or 'unknown'})",
             cluster=plan.cluster,
             unchanged="config.conf was not overwritten",
             next_step="run it again: it plans anew from what is there now",

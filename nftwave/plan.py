@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from nftwave.errors import Blocked
 from nftwave.findings import kubeproxy
 from nftwave.node.facts import NodeFacts, Unknown
-from nftwave.proxyconfig import ConfigError, render_diff, to_nftables
+from nftwave.proxyconfig import Unreadable, render_diff, to_nftables
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from nftwave.look import ClusterFacts
 
 SECONDS_PER_RESTART = 30.0
@@ -119,7 +120,7 @@ def make_plan(facts: ClusterFacts) -> Plan:
     before = facts.config_text
     try:
         edit = to_nftables(before, node_port_addresses=policy.node_port_addresses)
-    except ConfigError as error:
+    except Unreadable as error:
         raise Blocked(
             f"config.conf cannot be edited safely: {error}",
             cluster=facts.cluster.name,
@@ -134,9 +135,7 @@ def make_plan(facts: ClusterFacts) -> Plan:
         strategy=policy.strategy,
         config_before=before,
         config_after=edit.text,
-        changes=tuple(
-            ConfigChange(c.path, c.before, c.after, c.why) for c in edit.changes
-        ),
+        changes=tuple(ConfigChange(c.path, c.before, c.after, c.why) for c in edit.changes),
         notes=tuple(f"{n.path}: {n.value} is kept: {n.why}" for n in edit.notes),
         nodes=tuple(_node_plans(facts)),
         resource_version=config_map["metadata"]["resourceVersion"],

@@ -22,8 +22,8 @@ from nftwave.node.connect import SHARED, open_session
 
 if TYPE_CHECKING:
     from nftwave.kube.gateway import Gateway
-    from nftwave.node.host import Access
     from nftwave.node.facts import NodeFacts
+    from nftwave.node.host import Access
     from nftwave.node.jumps import JumpHosts
     from nftwave.node.session import Session
 
@@ -73,7 +73,9 @@ def prove(
                 )
                 facts: NodeFacts | Unreachable = session.probe(deadline=probe_deadline)
             except Unreachable as error:
-                facts, session = error, _closed(session)
+                facts = error
+                _close(session)
+                session = None
             if log is None or log.proxier is None:
                 log = _log(gateway, pod)
             verdict = judge(subject.node, facts, pod, log, subject.expected, at=time.time())
@@ -86,10 +88,10 @@ def prove(
             if pod != before:
                 log = None
     finally:
-        _closed(session)
+        _close(session)
 
 
-def _closed(session: Session | None) -> None:
+def _close(session: Session | None) -> None:
     if session is not None:
         session.close()
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from nftwave.evidence import Standing
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from nftwave.evidence import NodeVerdict
     from nftwave.findings import Finding
     from nftwave.outcome import Outcome
@@ -26,7 +27,9 @@ def findings_markdown(cluster: str, findings: Sequence[Finding]) -> str:
         f" {_cell(f.why)} | {_cell(f.remedy)} |"
         for f in findings
     ]
-    head = "| severity | code | subject | seen | why it matters | remedy |\n|---|---|---|---|---|---|"
+    head = (
+        "| severity | code | subject | seen | why it matters | remedy |\n|---|---|---|---|---|---|"
+    )
     return f"## Preflight of {cluster}\n\n{_counts(findings)}\n\n{head}\n" + _rows(rows)
 
 
@@ -37,7 +40,9 @@ def plan_markdown(plan: Plan) -> str:
         for c in plan.changes
     ]
     table = "| field | before | after | why |\n|---|---|---|---|\n" + _rows(changes)
-    diff = f"```diff\n{plan.diff}\n```" if plan.edits_config else "config.conf is as wanted already."
+    diff = (
+        f"```diff\n{plan.diff}\n```" if plan.edits_config else "config.conf is as wanted already."
+    )
     return (
         f"## Plan for {plan.cluster}\n\nPlan `{plan.hash}`\n\n{plan_summary(plan)}\n\n"
         f"{diff}\n\n{table if changes else ''}" + "".join(f"\n\n{note}" for note in plan.notes)
@@ -99,7 +104,7 @@ def outcome_markdown(outcome: Outcome) -> str:
 
 
 def _counts(findings: Sequence[Finding]) -> str:
-    from nftwave.findings import Severity  # noqa: PLC0415
+    from nftwave.findings import Severity
 
     counts = {s: sum(f.severity is s for f in findings) for s in Severity}
     return ", ".join(f"{n} {s}{'s' if n != 1 else ''}" for s, n in counts.items())

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from nftwave.errors import BadInput, Unreachable
 from nftwave.evidence import Expected, NodeVerdict, judge
+from nftwave.node.access import resolve
 from nftwave.node.jumps import JumpHosts
 from nftwave.node.parallel import on_each
-from nftwave.node.resolve import resolve
 from nftwave.prove import Subject, prove
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from nftwave.kube.gateway import Gateway
     from nftwave.look import ClusterFacts
 
 
-def verify_all(
-    facts: ClusterFacts, gateway: Gateway, *, deadline: float
-) -> Iterator[NodeVerdict]:
+def verify_all(facts: ClusterFacts, gateway: Gateway, *, deadline: float) -> Iterator[NodeVerdict]:
     """The verdict on each node of a cluster, as each is ready.
 
     Args:

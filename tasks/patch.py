@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from prefect.artifacts import create_markdown_artifact
@@ -37,7 +38,7 @@ def patch_config(run: Run, approval: Approval) -> None:
         ledger.write(run.gateway, run.ledger)
 
 
-def _keep_original(run: Run, approval: Approval, original: dict[str, str]) -> None:
+def _keep_original(run: Run, approval: Approval, original: Mapping[str, str]) -> None:
     """In the cluster's ledger and in this run's artifacts, before anything is overwritten."""
     daemon_set = rollout.read_daemon_set(run.gateway)
     run.ledger = ledger.opened(

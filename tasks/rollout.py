@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 
@@ -37,8 +37,10 @@ def restart_kube_proxy(run: Run) -> None:
         run.story.done("kube-proxy's DaemonSet: restart requested")
         run.ledger = run.ledger.at("restarted")
         ledger.write(run.gateway, run.ledger)
-        bar = create_progress_artifact(
-            progress=0.0, key=f"{run.name}-rollout", description=f"kube-proxy restarted in {run.name}"
+        bar: Any = create_progress_artifact(
+            progress=0.0,
+            key=f"{run.name}-rollout",
+            description=f"kube-proxy restarted in {run.name}",
         )
 
         def report(done: Sequence[ProxyPod], waiting: Sequence[Waiting]) -> None:
@@ -48,7 +50,9 @@ def restart_kube_proxy(run: Run) -> None:
             run.successors = {pod.node: pod for pod in done}
             turn = [w for w in waiting if w.why != "not its turn yet"] or waiting
             if turn:
-                now.now(f"{len(done)}/{len(before)} Ready; waiting for {turn[0].node}: {turn[0].why}")
+                now.now(
+                    f"{len(done)}/{len(before)} Ready; waiting for {turn[0].node}: {turn[0].why}"
+                )
 
         deadlines = run.cluster.policy.deadlines
         run.successors = rollout.await_successors(

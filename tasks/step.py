@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import logging
 from collections.abc import Callable
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 from prefect import Task, task
 from prefect.cache_policies import NO_CACHE
@@ -22,14 +22,13 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def step(name: str, **options: Any) -> Callable[[Callable[P, R]], Task[P, R]]:  # noqa: ANN401
+def step(name: str) -> Callable[[Callable[P, R]], Task[P, R]]:
     """A Prefect task for one step.
 
     Nothing is cached and no result is kept: what the cluster says is the only source of truth.
 
     Args:
         name: name of the task run; `{parameter}` and attributes of parameters are filled in.
-        options: further options of `prefect.task`.
     """
 
     def wrap(function: Callable[P, R]) -> Task[P, R]:
@@ -41,9 +40,7 @@ def step(name: str, **options: Any) -> Callable[[Callable[P, R]], Task[P, R]]:  
                 # Prefect unwraps a returned state; its types do not know that.
                 return Failed(message="\n".join(error.lines()), data=error)  # type: ignore[return-value]
 
-        return task(
-            run, task_run_name=name, cache_policy=NO_CACHE, persist_result=False, **options
-        )
+        return task(run, task_run_name=name, cache_policy=NO_CACHE, persist_result=False, **options)
 
     return wrap
 

@@ -12,8 +12,8 @@ from prefect.states import Failed
 from nftwave import progress, report
 from nftwave.errors import BadInput, Unreachable
 from nftwave.evidence import Expected, NodeVerdict, Standing, judge
+from nftwave.node.access import resolve
 from nftwave.node.host import Access
-from nftwave.node.resolve import resolve
 from nftwave.prove import Subject, prove
 from tasks.step import step
 
@@ -63,9 +63,7 @@ def verify_nodes(run: Run, *, deadline: float | None = None) -> Sequence[NodeVer
     before = {} if not run.successors else {n.name: n.pod_uid for n in run.plan.nodes}
     with progress.step("verify", f"asking {len(nodes)} nodes for their evidence") as now:
         futures: list[PrefectFuture[NodeVerdict]] = [
-            verify_node.submit(
-                run, node, Expected(run.facts.must_serve, before.get(node)), allowed
-            )
+            verify_node.submit(run, node, Expected(run.facts.must_serve, before.get(node)), allowed)
             for node in nodes
         ]
         for future in futures:

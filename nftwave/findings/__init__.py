@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from nftwave.errors import Blocked
@@ -10,6 +9,8 @@ from nftwave.findings.catalogue import RULES
 from nftwave.findings.model import Finding, Rule, Severity, Sighting
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from nftwave.look import ClusterFacts
 
 __all__ = ["RULES", "Finding", "Rule", "Severity", "Sighting", "judge", "refuse_blockers"]
@@ -36,7 +37,7 @@ def refuse_blockers(cluster: str, findings: Sequence[Finding]) -> None:
     if not blockers:
         return
     named = "; ".join(f"{f.code}: {f.subject}: {f.evidence}" for f in blockers[:3])
-    more = f"; and {len(blockers) - 3} more" if len(blockers) > 3 else ""  # noqa: PLR2004
+    more = f"; and {len(blockers) - 3} more" if len(blockers) > 3 else ""
     raise Blocked(
         f"preflight found {len(blockers)} blocker{'s' if len(blockers) > 1 else ''}: {named}{more}",
         cluster=cluster,

@@ -169,7 +169,7 @@ RULES: tuple[Rule, ...] = (
         "kernel-too-old",
         BLOCKER,
         "kernel release of each node",
-        "kube-proxy wipes ipvs first and checks the kernel after: this node would lose its Services",
+        "kube-proxy wipes ipvs first and checks the kernel then: the node would lose its Services",
         "upgrade the kernel, or take the node out",
         f"{KERNEL.source}; order of wipe and check: {_MEASURED}",
         nodes.kernel_too_old,

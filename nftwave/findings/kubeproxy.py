@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from nftwave.findings.model import Sighting
@@ -10,6 +9,8 @@ from nftwave.proxyconfig import ProxyConfig, Unreadable, overridden_by
 from nftwave.support import NFTABLES_GATE, Version, next_ipvs_milestone, nftables_stage
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from nftwave.look import ClusterFacts
 
 CONFIG = "ConfigMap kube-system/kube-proxy"
@@ -59,7 +60,7 @@ def mode_not_ipvs(facts: ClusterFacts) -> Iterable[Sighting]:
 
 def mode_differs(facts: ClusterFacts) -> Iterable[Sighting]:
     """Nodes that run another mode than config.conf asks for."""
-    from nftwave.node.facts import NodeFacts  # noqa: PLC0415
+    from nftwave.node.facts import NodeFacts
 
     wanted = mode(facts)
     for name, probe in facts.probes.items():
@@ -105,7 +106,7 @@ def version_unknown(facts: ClusterFacts) -> Iterable[Sighting]:
 def version_skew(facts: ClusterFacts) -> Iterable[Sighting]:
     """kube-proxy newer than the API server, or more than three minor releases older."""
     server, proxy = Version.parse(facts.server_version), proxy_version(facts)
-    if server and proxy and not 0 <= server.minor - proxy.minor <= 3:  # noqa: PLR2004
+    if server and proxy and not 0 <= server.minor - proxy.minor <= 3:
         yield Sighting(DAEMON_SET, f"kube-proxy {proxy}, API server {server}")
 
 

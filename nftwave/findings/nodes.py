@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from nftwave.errors import Unreachable
@@ -11,6 +10,8 @@ from nftwave.node.facts import NodeFacts, Unknown
 from nftwave.support import Version
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from nftwave.look import ClusterFacts
 
 
@@ -101,6 +102,4 @@ def connections_cut(facts: ClusterFacts) -> Iterable[Sighting]:
     if total:
         most = max(counts, key=lambda name: counts[name])
         nodes = sum(1 for count in counts.values() if count)
-        yield Sighting(
-            f"{nodes} nodes", f"{total} established, most on {most}: {counts[most]}"
-        )
+        yield Sighting(f"{nodes} nodes", f"{total} established, most on {most}: {counts[most]}")

@@ -26,15 +26,15 @@ def connect(cluster: Cluster) -> Gateway:
     Raises:
         BadInput: the kubeconfig, its context or its credentials cannot be used.
     """
-    from kubernetes import client, config  # noqa: PLC0415 (0.3 s: only when a cluster is asked)
-    from kubernetes.config import ConfigException  # noqa: PLC0415
+    from kubernetes import client, config
+    from kubernetes.config import ConfigException
 
     configuration = client.Configuration()
     try:
         if cluster.in_cluster:
-            config.load_incluster_config(configuration)
+            config.load_incluster_config(configuration)  # type: ignore[no-untyped-call]
         else:
-            config.load_kube_config(
+            config.load_kube_config(  # type: ignore[no-untyped-call]
                 config_file=str(cluster.kubeconfig),
                 context=cluster.context,
                 client_configuration=configuration,

@@ -8,11 +8,15 @@ it was the change is made again. Run twice, or from two machines, it does nothin
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from nftwave.kube.errors import ApiUnavailable
-from nftwave.kube.resources import Object
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from nftwave.kube.resources import Object
 
 ATTEMPTS = 6
 LONGEST_WAIT = 10.0
@@ -64,7 +68,7 @@ def converge(
 
 
 def _gave_up(now: Object) -> Converged:
-    from nftwave.errors import Conflict  # noqa: PLC0415
+    from nftwave.errors import Conflict
 
     meta = now.get("metadata", {})
     raise Conflict(

@@ -88,8 +88,14 @@ class ApiUnavailable(ApiError):
 
 _BY_STATUS: dict[int, tuple[type[ApiError], str | None]] = {
     400: (ApiInvalid, None),
-    401: (ApiUnauthorized, "renew the credentials of this context; `kubectl auth whoami` tests them"),
-    403: (ApiForbidden, "grant the rule that the message names; deployments/rbac.yaml has them all"),
+    401: (
+        ApiUnauthorized,
+        "renew the credentials of this context; `kubectl auth whoami` tests them",
+    ),
+    403: (
+        ApiForbidden,
+        "grant the rule that the message names; deployments/rbac.yaml has them all",
+    ),
     404: (ApiNotFound, None),
     409: (ApiConflict, None),
     410: (ApiExpired, None),
@@ -106,17 +112,21 @@ def from_answer(
     what = f"the API server answered {status}: {text[:MESSAGE_LIMIT]}"
     reason = str(told.get("reason") or "")
     kind, next_step = _BY_STATUS.get(status, (ApiError, None))
-    if status == 429 or status >= 500:  # noqa: PLR2004 (HTTP statuses are clearer as numbers)
+    if status == 429 or status >= 500:
         return ApiUnavailable(
             what,
             cluster=cluster,
             status=status,
             reason=reason,
-            retry_after=float(retry_after) if (retry_after or "").isdigit() else 0,
-            carried_out=False if status == 429 else None,  # noqa: PLR2004
+            retry_after=_seconds(retry_after),
+            carried_out=False if status == 429 else None,
             next_step="run the same command again when the API server is well",
         )
     return kind(what, cluster=cluster, status=status, reason=reason, next_step=next_step)
+
+
+def _seconds(retry_after: str | None) -> float:
+    return float(retry_after) if retry_after and retry_after.isdigit() else 0
 
 
 def _status_object(body: bytes) -> dict[str, Any]:

@@ -2,16 +2,16 @@
 
 Differences from calling the kubernetes client directly:
 
-    | case                      | kubernetes client           | here                                |
-    |---------------------------|-----------------------------|-------------------------------------|
-    | objects                   | typed models                | the server's JSON                   |
-    | urllib3's silent retries  | PUT and DELETE sent again   | off: a lost answer is told apart    |
-    | 429, 5xx, reset on a read | raised                      | tried again, Retry-After honoured   |
-    | the same on a change      | raised                      | raised as `ApiUnavailable`, whose   |
-    |                           |                             | `carried_out` says what is known;   |
-    |                           |                             | `converge` looks before it repeats  |
-    | lists                     | whole                       | in pages, at one resourceVersion    |
-    | errors                    | ApiException                | a class a status, with what to do   |
+    | case                     | kubernetes client         | here                              |
+    |--------------------------|---------------------------|-----------------------------------|
+    | objects                  | typed models              | the server's JSON                 |
+    | urllib3's silent retries | PUT, DELETE sent again    | off: a lost answer is told apart  |
+    | 429, 5xx, reset: a read  | raised                    | again; Retry-After is honoured    |
+    | the same on a change     | raised                    | `ApiUnavailable` says what is     |
+    |                          |                           | known; `converge` looks before it |
+    |                          |                           | repeats                           |
+    | lists                    | whole                     | pages, at one resourceVersion     |
+    | errors                   | ApiException              | a class a status, what to do      |
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from __future__ import annotations
 import json
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -28,6 +27,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from nftwave.kube.errors import ApiExpired, ApiUnavailable, from_answer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
     from kubernetes.client import ApiClient
 
     from nftwave.kube.resources import Object, Resource
@@ -84,14 +85,19 @@ class Gateway:
 
     def find(self, resource: Resource, name: str, namespace: str | None = None) -> Object | None:
         """One object, or None where there is none (or its API group is not installed)."""
-        from nftwave.kube.errors import ApiNotFound  # noqa: PLC0415
+        from nftwave.kube.errors import ApiNotFound
 
         with suppress(ApiNotFound):
             return self.get(resource, name, namespace)
         return None
 
     def list(
-        self, resource: Resource, namespace: str | None = None, *, labels: str = "", fields: str = ""
+        self,
+        resource: Resource,
+        namespace: str | None = None,
+        *,
+        labels: str = "",
+        fields: str = "",
     ) -> Listing:
         """All objects, page by page; begun anew once if the pages expire meanwhile."""
         try:
@@ -109,7 +115,12 @@ class Gateway:
     # which says that nothing was done.
 
     def create(
-        self, resource: Resource, body: Object, namespace: str | None = None, *, dry_run: bool = False
+        self,
+        resource: Resource,
+        body: Object,
+        namespace: str | None = None,
+        *,
+        dry_run: bool = False,
     ) -> Object:
         """Create an object; `ApiConflict` where it exists."""
         return self._change("POST", resource.path(namespace), body, dry_run=dry_run)
@@ -166,7 +177,9 @@ class Gateway:
         if labels:
             query["labelSelector"] = labels
         path = resource.path(namespace)
-        response = self._send("GET", path, query, timeout=(CONNECT_TIMEOUT, seconds + CONNECT_TIMEOUT))
+        response = self._send(
+            "GET", path, query, timeout=(CONNECT_TIMEOUT, seconds + CONNECT_TIMEOUT)
+        )
         try:
             for line in _lines(response, self.cluster):
                 event = json.loads(line)
@@ -181,9 +194,7 @@ class Gateway:
 
     # How
 
-    def _list(
-        self, resource: Resource, namespace: str | None, labels: str, fields: str
-    ) -> Listing:
+    def _list(self, resource: Resource, namespace: str | None, labels: str, fields: str) -> Listing:
         items: list[Object] = []
         query: dict[str, Any] = {"limit": PAGE}
         if labels:
@@ -227,7 +238,7 @@ class Gateway:
         body: Object | None = None,
         content_type: str | None = None,
     ) -> bytes:
-        import urllib3.exceptions  # noqa: PLC0415
+        import urllib3.exceptions
 
         response = self._send(method, path, query, body, content_type)
         try:
@@ -247,8 +258,8 @@ class Gateway:
         body: Object | None = None,
         content_type: str | None = None,
         timeout: tuple[float, float] = (CONNECT_TIMEOUT, READ_TIMEOUT),
-    ) -> Any:  # noqa: ANN401 (urllib3's response, which the kubernetes client hands out untyped)
-        import urllib3.exceptions  # noqa: PLC0415
+    ) -> Any:
+        import urllib3.exceptions
 
         headers = {"Accept": "application/json"}
         if content_type:
@@ -270,9 +281,11 @@ class Gateway:
         return answer
 
     def _lost(self, error: Exception) -> ApiUnavailable:
-        import urllib3.exceptions as lost  # noqa: PLC0415
+        import urllib3.exceptions as lost
 
-        never_sent = isinstance(error, lost.NewConnectionError | lost.ConnectTimeoutError | lost.SSLError)
+        never_sent = isinstance(
+            error, lost.NewConnectionError | lost.ConnectTimeoutError | lost.SSLError
+        )
         host = self._client.configuration.host
         return ApiUnavailable(
             f"no answer from the API server at {host}: {_plain(error)}",
@@ -304,9 +317,9 @@ def _object(body: bytes) -> Object:
     return found
 
 
-def _lines(response: Any, cluster: str) -> Iterator[bytes]:  # noqa: ANN401 (see _send)
+def _lines(response: Any, cluster: str) -> Iterator[bytes]:
     """Lines of a stream as they come; a connection that breaks is `ApiUnavailable`."""
-    import urllib3.exceptions  # noqa: PLC0415
+    import urllib3.exceptions
 
     rest = b""
     try:

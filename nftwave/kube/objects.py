@@ -5,12 +5,14 @@ Each is a frozen view made from the server's JSON, so that judgement elsewhere n
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from nftwave.kube.resources import Object
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from nftwave.kube.resources import Object
 
 KUBE_PROXY = "kube-proxy"
 KUBE_SYSTEM = "kube-system"
@@ -123,8 +125,7 @@ class ProxyPod:
 
 
 def _image(pod: Object) -> str:
-    containers = pod.get("spec", {}).get("containers") or ({},)
-    return str(containers[0].get("image", ""))
+    return str(pod["spec"]["containers"][0].get("image", ""))
 
 
 def _ending(ended: Mapping[str, Any]) -> str:

@@ -9,16 +9,14 @@ before.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nftwave.errors import RolloutFailed
 from nftwave.kube.converge import Converged, converge
 from nftwave.kube.errors import ApiConflict, ApiError
-from nftwave.kube.gateway import Gateway
 from nftwave.kube.objects import (
     KUBE_PROXY,
     KUBE_PROXY_LABEL,
@@ -29,6 +27,11 @@ from nftwave.kube.objects import (
 )
 from nftwave.kube.resources import DAEMON_SETS, PODS, Object
 from nftwave.kube.waiting import follow
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from nftwave.kube.gateway import Gateway
 
 LOG_LINES = 12
 """Last lines of a dying container's log that a failure shows."""
@@ -94,7 +97,7 @@ def _patch(
         except ApiConflict:
             # The controller writes the status all the time during a rollout. That is not drift,
             # and the patch names only fields that it means to change.
-            if attempt == 4:  # noqa: PLR2004 (the last of five)
+            if attempt == 4:
                 raise
     raise AssertionError("unreachable")  # the fifth attempt returns or raises
 
@@ -147,7 +150,7 @@ def await_successors(
         late = _late(waiting, pods, before, gone_since, successor_deadline)
         if late:
             raise RolloutFailed(
-                f"no Ready kube-proxy {successor_deadline:.0f} s after the old pod ended: {late.why}",
+                f"no Ready kube-proxy {successor_deadline:.0f} s after the old pod: {late.why}",
                 cluster=gateway.cluster,
                 node=late.node,
                 next_step=f"kubectl -n {KUBE_SYSTEM} describe pod"
@@ -170,7 +173,9 @@ def _waiting(node: str, pods: Sequence[ProxyPod], before: Mapping[str, str]) -> 
     here = [p for p in pods if p.node == node]
     new = next((p for p in here if p.uid != before[node] and not p.deleting), None)
     if new:
-        return Waiting(node, f"pod {new.name} is {new.state()}{f': {new.detail}' if new.detail else ''}")
+        return Waiting(
+            node, f"pod {new.name} is {new.state()}{f': {new.detail}' if new.detail else ''}"
+        )
     if any(p.deleting for p in here):
         return Waiting(node, "the old pod is terminating")
     if here:

@@ -7,17 +7,21 @@ new list when that resourceVersion has expired: no change is missed, and nothing
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from nftwave.kube.errors import ApiExpired, ApiUnavailable
 from nftwave.kube.gateway import LONGEST_WAIT, Gateway
-from nftwave.kube.resources import Object, Resource
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from nftwave.kube.resources import Object, Resource
 
 TICK = 30.0
 """Seconds without any change after which the caller is woken all the same, to look at its clock."""
 
 
-def follow(  # noqa: PLR0913 (what to follow takes three arguments, how long takes two)
+def follow(
     gateway: Gateway,
     resource: Resource,
     namespace: str | None,
