@@ -40,7 +40,8 @@ def step(name: str) -> Callable[[Callable[P, R]], Task[P, R]]:
                 # Prefect unwraps a returned state; its types do not know that.
                 return Failed(message="\n".join(error.lines()), data=error)  # type: ignore[return-value]
 
-        return task(run, task_run_name=name, cache_policy=NO_CACHE, persist_result=False, **options)
+        decorate = task(task_run_name=name, cache_policy=NO_CACHE, persist_result=False)
+        return decorate(run)
 
     return wrap
 
