@@ -113,7 +113,8 @@ begin metrics
 answer=$(fetch 10249 /metrics)
 status=$?
 if [ $status -eq 0 ]; then
-  printf '%s\n' "$answer" | grep -E '^ *HTTP/|^process_start_time_seconds |^kubeproxy_sync_proxy_rules_(last_timestamp_seconds|nftables_sync_failures_total)[ {]'
+  printf '%s\n' "$answer" | grep -E '^ *HTTP/|^process_start_time_seconds |^kubeproxy_sync_proxy_rules_(last_timestamp_seconds|nftables_sync_failures_total)[ {]' 2>&1
+  status=$?
 else
   printf '%s\n' "$answer"
 fi

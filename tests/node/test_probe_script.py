@@ -1,0 +1,171 @@
+import shutil
+import socket
+
+import pytest
+
+from nftwave.node.facts import Health, ServicePort, Unknown
+
+from .box import SHELLS, TOOLS, Box, there
+
+
+@pytest.fixture
+def box(tmp_path):
+    made = Box(tmp_path)
+    yield made
+    made.server.shutdown()
+    made.server.server_close()
+
+
+@pytest.fixture(params=SHELLS)
+def shell(request):
+    if not there(SHELLS[request.param][0]):
+        pytest.skip(f"{SHELLS[request.param][0]} is not installed")
+    return request.param
+
+
+def test_a_recorded_nftables_node_is_seen_by_every_shell(box, shell):
+    box.in_state("nftables")
+    box.real("curl")
+    seen = box.facts(shell)
+    assert seen.proxy_mode == "nftables"
+    assert seen.nft == "1.0.6"
+    assert ("ip6", "kube-proxy") in seen.tables
+    assert ServicePort("10.96.0.1", "tcp", 443) in seen.service_ips["ip"]
+    assert seen.service_ips["ip6"] == frozenset()
+    assert seen.virtual_servers == ()
+    assert seen.ipvs_connections == {}
+    assert seen.ipvs_interface is None
+    assert seen.last_sync["ip6"] == 1.795315035879335e09
+    assert seen.health == Health(200, {"ip": True, "ip6": True})
+    assert seen.conntrack == (17, 262144)
+    assert seen.os == "Debian GNU/Linux 12 (bookworm)"
+    assert not [name for name in seen.commands if isinstance(getattr(seen, name), Unknown)]
+
+
+def test_a_recorded_ipvs_node_is_seen_by_every_shell(box, shell):
+    box.in_state("ipvs")
+    box.real("curl")
+    seen = box.facts(shell)
+    assert seen.proxy_mode == "ipvs"
+    assert len(seen.virtual_servers) == 4
+    assert len(seen.virtual_servers[0].backends) == 2
+    rows = (box.folder / "proc/net/ip_vs_conn").read_text().splitlines()[1:]
+    assert sum(seen.ipvs_connections.values()) == len(rows)
+    assert seen.ipvs_interface == ("10.96.0.100", "10.96.0.1")
+
+
+CLIENTS = {
+    "curl": lambda box: box.real("curl"),
+    "wget": lambda box: box.real("wget"),
+    "busybox wget": lambda box: box.tool("wget", f'exec {shutil.which("busybox")} wget "$@"'),
+    "python3": lambda box: box.real("python3"),
+    "bash": lambda box: box.real("bash"),
+}
+
+
+def crashes(box):
+    return box.run("dash", text=CRASHES.format(port=box.port)).returncode
+
+
+CRASHES = "wget -q -O - http://127.0.0.1:{port}/ 2>/dev/null; [ $? -lt 128 ]"
+
+
+@pytest.fixture(params=CLIENTS)
+def client(request, box):
+    if not there(request.param.split(maxsplit=1)[0]):
+        pytest.skip(f"{request.param} is not installed")
+    box.in_state("nftables")
+    CLIENTS[request.param](box)
+    if request.param == "busybox wget" and crashes(box):
+        pytest.skip("this busybox crashes in wget: a static build beside another libc")
+    return request.param
+
+
+@pytest.mark.usefixtures("client")
+def test_kube_proxy_is_asked_with_whatever_client_there_is(box):
+    seen = box.facts("dash")
+    assert seen.proxy_mode == "nftables"
+    assert seen.last_sync == {"ip": 1.7953150314514022e09, "ip6": 1.795315035879335e09}
+    assert seen.process_started == 1.79531498327e09
+    assert seen.health == Health(200, {"ip": True, "ip6": True})
+
+
+@pytest.mark.usefixtures("client")
+def test_every_client_tells_unhealthy_from_silent(box):
+    box.server.answers["/healthz"] = (503, '{"status":{"IPv4":{"healthy":false}}}')
+    del box.server.answers["/proxyMode"]
+    seen = box.facts("dash")
+    assert seen.health.status == 503
+    assert "404" in seen.proxy_mode.reason
+
+
+@pytest.mark.usefixtures("client")
+def test_every_client_ends_when_nothing_listens(box):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        box.port = free.getsockname()[1]
+        seen = box.facts("dash")
+    assert "did not answer" in seen.proxy_mode.reason
+    assert isinstance(seen.health, Unknown)
+    assert isinstance(seen.last_sync, Unknown)
+
+
+def test_a_proxy_named_in_the_environment_is_not_asked(box):
+    box.in_state("nftables")
+    box.real("curl")
+    nowhere = "http://127.0.0.1:9"
+    assert box.facts("dash", http_proxy=nowhere, ALL_PROXY=nowhere).proxy_mode == "nftables"
+
+
+def test_a_node_without_any_client_says_so(box, shell):
+    box.in_state("nftables")
+    assert "none of curl, wget, python3 and bash" in box.facts(shell).proxy_mode.reason
+
+
+@pytest.mark.parametrize("missing", [name for name in TOOLS if name != "cat"])
+def test_a_missing_tool_costs_only_its_own_facts(box, missing):
+    box.in_state("ipvs")
+    box.real("curl")
+    (box.tools / missing).unlink()
+    seen = box.facts("dash")
+    lost = {name for name in seen.commands if isinstance(getattr(seen, name), Unknown)}
+    depend = {
+        "date": {"clock"},
+        "id": {"uid"},
+        "uname": {"kernel"},
+        "cut": {"virtual_servers"},
+        "awk": {"ipvs_connections"},
+        "grep": {"last_sync", "sync_failures", "process_started"},
+        "timeout": set(),
+    }
+    # The recorded list of tables is an error text.
+    assert lost - {"tables"} == depend[missing]
+
+
+def test_a_node_without_nft_or_ip_vs_is_not_an_unknown_node(box, shell):
+    box.in_state("ipvs")
+    for path in ("net/ip_vs", "net/ip_vs_conn"):
+        (box.folder / "proc" / path).unlink()
+    (box.tools / "nft").unlink()
+    seen = box.facts(shell)
+    assert seen.nft is None
+    assert isinstance(seen.tables, Unknown)
+    assert seen.virtual_servers == ()
+    assert seen.ipvs_connections == {}
+
+
+def test_a_tool_that_hangs_is_stopped_on_the_node(box):
+    box.in_state("nftables")
+    box.tool("nft", "exec /bin/sleep 60")
+    text = box.text().replace("timeout 10", "timeout 0.2").replace("begin nft;", "begin nft; : ")
+    done = box.run("dash", text=text)
+    assert b"end tables 124" in done.stdout
+    assert b"end conntrack 0" in done.stdout
+
+
+def test_the_probe_writes_nothing_and_asks_no_tool_to(box):
+    box.in_state("nftables")
+    box.real("curl")
+    before = sorted(path for path in box.folder.rglob("*"))
+    box.facts("dash")
+    assert sorted(path for path in box.folder.rglob("*")) == before
