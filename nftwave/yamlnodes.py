@@ -26,7 +26,7 @@ _TAG = "tag:yaml.org,2002:"
 _TEXT = {_TAG + kind for kind in ("str", "timestamp", "value")}
 
 
-LIMIT = 1_000_000
+LIMIT = 200_000
 """Most values in a text: a few lines of aliases can stand for billions."""
 
 
@@ -64,7 +64,9 @@ def read(text: str, *, version: tuple[int, int] = (1, 2)) -> Document:
         value = None if root is None else _Reader(yaml, lines).value(root, (), ())
     except ReaderError as error:
         line = text.count("\n", 0, int(error.position)) + 1
-        raise Malformed(f"character {error.character!r} is not allowed in YAML", line) from error
+        raise Malformed(
+            f"character {text[int(error.position)]!r} is not allowed in YAML", line
+        ) from error
     except MarkedYAMLError as error:
         raise Malformed(*_syntax(error)) from error
     except YAMLError as error:
@@ -97,7 +99,7 @@ class _Reader:
             _TAG + "null": constructor.construct_yaml_null,
         }
 
-    def value(self, node: Node, place: Place, above: tuple[Node, ...]) -> Any:  # noqa: ANN401 - YAML holds anything
+    def value(self, node: Node, place: Place, above: tuple[Node, ...]) -> Any:
         self._left -= 1
         if self._left < 0:
             raise Malformed(f"more than {LIMIT} values, aliases counted", line_of(node))
@@ -111,7 +113,7 @@ class _Reader:
             return self._sequence(node, place, (*above, node))
         raise Malformed(f"tag {node.tag} is not read; write plain values", line_of(node))
 
-    def _scalar(self, node: ScalarNode) -> Any:  # noqa: ANN401
+    def _scalar(self, node: ScalarNode) -> Any:
         if node.tag in _TEXT:
             return node.value
         if node.tag == _TAG + "merge":

@@ -43,7 +43,7 @@ class Fleet(Strict):
         names = [one.name for one in self.clusters]
         near = difflib.get_close_matches(name, names, n=5, cutoff=0.5)
         hint = f"near it: {', '.join(near)}" if near else f"it has {', '.join(names[:10])}"
-        more = "" if near or len(names) <= 10 else f" and {len(names) - 10} more"  # noqa: PLR2004
+        more = "" if near or len(names) <= 10 else f" and {len(names) - 10} more"
         return BadInput(f'no cluster "{name}"; {hint}{more}', file=self._source.file)
 
 

@@ -64,7 +64,7 @@ def shown(value: object) -> str:
     if isinstance(value, Mapping):
         return "a mapping" if value else "an empty mapping"
     if isinstance(value, str):
-        return json.dumps(value if len(value) <= 60 else f"{value[:57]}…", ensure_ascii=False)  # noqa: PLR2004 - what fits a line
+        return json.dumps(value if len(value) <= 60 else f"{value[:57]}…", ensure_ascii=False)
     return "true" if value is True else "false" if value is False else str(value)
 
 
@@ -103,7 +103,7 @@ def _unknown_field(name: str, known: list[str]) -> str:
     return f"found an unknown field, allowed: {', '.join(known)}{hint}"
 
 
-def _at(value: Any, place: Place) -> Any:  # noqa: ANN401 - a file's value may be anything
+def _at(value: Any, place: Place) -> Any:
     for part in place:
         value = value[part]
     return value

@@ -6,6 +6,7 @@ With `--config`, kube-proxy takes nothing from its other flags but logging and `
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def overridden_by(command: Sequence[str]) -> tuple[str, ...]:
 def _flags(command: Sequence[str]) -> dict[str, str]:
     """Flags with their values, as `--name=value`, `--name value` or `--name` alone (`true`)."""
     flags = {}
-    for part, following in zip(command, (*command[1:], ""), strict=True):
+    for part, following in itertools.pairwise((*command, "")):
         name, equals, value = part.partition("=")
         if name.startswith("--"):
             alone = not following or following.startswith("-")

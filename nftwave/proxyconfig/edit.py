@@ -128,7 +128,7 @@ def _same_but(old: dict[str, Any], edited: str, planned: tuple[Step, ...]) -> No
         raise NotEditable("an edit in place would change more than is planned")
 
 
-def _at(value: Any, path: tuple[str, ...]) -> Any:  # noqa: ANN401 - a field's value may be anything
+def _at(value: Any, path: tuple[str, ...]) -> Any:
     for key in path:
         value = value.get(key, ABSENT) if isinstance(value, dict) else ABSENT
     return value

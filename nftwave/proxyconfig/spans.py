@@ -143,7 +143,7 @@ class Text:
         text = self.text
         for (start, end), new in sorted(self._edits.items(), reverse=True):
             text = text[:start] + new + text[end:]
-        return text.removesuffix(self._added)
+        return text.rstrip("\r\n") if self._added else text
 
     def _put(self, start: int, end: int, new: str) -> None:
         self._edits[start, end] = self._edits.get((start, end), "") + new

@@ -94,12 +94,12 @@ def notes(now: ProxyConfig, reach: str) -> Iterator[Note]:
         yield Note(path, "not set", "unset means the primary addresses in nftables mode")
 
 
-def written(value: Any) -> str:  # noqa: ANN401
+def written(value: Any) -> str:
     """A value in YAML flow style."""
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def shown(value: Any) -> str:  # noqa: ANN401 - a field's value may be anything
+def shown(value: Any) -> str:
     """A value for a person, or that there is none."""
     if value is ABSENT:
         return "not set"
