@@ -1,0 +1,47 @@
+# Two commands for a newcomer, each doing all its own set-up: `make demo` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: help demo test check format constraints clean
+
+help:
+	@echo "make demo                   a lab cluster of five nodes goes from ipvs to nftables"
+	@echo "make demo APPROVE=ui        the same, and you approve it in the Prefect UI"
+	@echo "make demo FAULT=lab-1-node-2=crashloop   the same, with a fault on a node"
+	@echo "make demo KEEP=1            lab and UI stay up afterwards, until Ctrl-C"
+	@echo "make test                   the tests"
+	@echo "make check                  linters, types, layers"
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or later is needed; say which: make PYTHON=python3.12 …"; exit 2; }
+	@echo "setting up $(VENV) (once; about a minute)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[lab,dev]'
+	@touch $@
+
+demo: $(READY)
+	@$(BIN)/nftwave demo $(if $(APPROVE),--approve $(APPROVE)) $(if $(NODES),--nodes $(NODES)) \
+		$(if $(SPEED),--speed $(SPEED)) $(foreach fault,$(FAULT),--fault $(fault)) $(if $(KEEP),--keep)
+
+test: $(READY)
+	$(BIN)/pytest -n auto --dist loadgroup $(ARGS)
+
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# Names and versions of everything that the tests were run with.
+constraints: $(READY)
+	$(BIN)/pip freeze --exclude-editable --disable-pip-version-check | sort -f > constraints.txt
+
+clean:
+	rm -rf $(VENV) .nftwave
