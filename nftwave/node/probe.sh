@@ -30,7 +30,8 @@ host=127.0.0.1
 fetch() {
   case $client in
     curl) curl -s -S -i -m 5 "http://$host:$1$2" </dev/null 2>&1 ;;
-    wget) $bound wget -q -S -T 5 -O - "http://$host:$1$2" </dev/null 2>&1 ;;
+    # No -T: busybox 1.35's wget crashes with it.
+    wget) $bound wget -q -S -O - "http://$host:$1$2" </dev/null 2>&1 ;;
     python3) $bound python3 -c 'import http.client as h, sys
 c = h.HTTPConnection(sys.argv[1].strip("[]"), int(sys.argv[2]), timeout=5)
 c.request("GET", sys.argv[3]); r = c.getresponse()

@@ -170,8 +170,10 @@ def test_warnings_of_nft_are_not_tables():
 @pytest.mark.parametrize(
     "text",
     [
-        "7: kube-ipvs0: <BROADCAST,NOARP> mtu 1500\n    inet 10.96.0.1/32 scope global kube-ipvs0\n"
-        "    inet6 fd00::1/128 scope global\n",
+        (
+            "7: kube-ipvs0: <BROADCAST,NOARP> mtu 1500\n    inet 10.96.0.1/32 scope global x\n"
+            "    inet6 fd00::1/128 scope global\n"
+        ),
         '[{"ifname":"kube-ipvs0","addr_info":[{"local":"10.96.0.1"},{"local":"fd00::1"}]}]',
     ],
 )

@@ -63,21 +63,12 @@ CLIENTS = {
 }
 
 
-def crashes(box):
-    return box.run("dash", text=CRASHES.format(port=box.port)).returncode
-
-
-CRASHES = "wget -q -O - http://127.0.0.1:{port}/ 2>/dev/null; [ $? -lt 128 ]"
-
-
 @pytest.fixture(params=CLIENTS)
 def client(request, box):
     if not there(request.param.split(maxsplit=1)[0]):
         pytest.skip(f"{request.param} is not installed")
     box.in_state("nftables")
     CLIENTS[request.param](box)
-    if request.param == "busybox wget" and crashes(box):
-        pytest.skip("this busybox crashes in wget: a static build beside another libc")
     return request.param
 
 
