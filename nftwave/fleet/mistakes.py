@@ -35,8 +35,7 @@ def validated(model: type[M], value: object, source: Source, context: Mapping[st
     except ValidationError as error:
         mistakes += _translated(error, value)
     if result is None or mistakes:
-        mistakes.sort(key=lambda one: source.rank(one[0]))
-        raise BadFleet(tuple(source.mistake(place, what) for place, what in mistakes))
+        raise BadFleet(source.in_file_order(mistakes))
     return result
 
 

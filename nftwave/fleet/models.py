@@ -152,7 +152,9 @@ class Cluster(Strict):
         }
     )
     name: Label = Field(description="Name of the cluster in the fleet, an RFC 1123 label.")
-    kubeconfig: FilePath | None = Field(default=None, description="~ and $VARS are expanded.")
+    kubeconfig: FilePath | None = Field(
+        default=None, description="Path; ~ and $VARS are expanded, relative to this file."
+    )
     context: Text | None = Field(
         default=None, description="Context in the kubeconfig; never guessed."
     )

@@ -10,7 +10,7 @@ from nftwave.errors import BadInput
 from nftwave.fleet.fields import written
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from nftwave.yamlnodes import Place
@@ -67,9 +67,11 @@ class Source:
         line = self.places.get(self._known(place))
         return BadInput(what, file=self.file, line=line, field=written(place) or None)
 
-    def rank(self, place: Place) -> int:
-        """How far down in the file a place is."""
-        return list(self.places).index(self._known(place))
+    def in_file_order(self, told: Iterable[tuple[Place, str]]) -> tuple[BadInput, ...]:
+        """The lines about places, from the top of the file down."""
+        ranks = {place: rank for rank, place in enumerate(self.places)}
+        ordered = sorted(told, key=lambda one: ranks[self._known(one[0])])
+        return tuple(self.mistake(place, what) for place, what in ordered)
 
     def _known(self, place: Place) -> Place:
         while place and place not in self.places:

@@ -73,6 +73,8 @@ def render_diff(before: str, after: str) -> str:
 def _rewritten(text: str, planned: tuple[Step, ...]) -> str:
     spans = Text(text)
     nested = {step.path[1]: written(step.value) for step in planned if len(step.path) > 1}
+    if nested:  # first, for where both end up behind the last line, the deeper one comes first
+        _carry(spans, nested)
     mode = spans.entry("mode")
     for step in (step for step in planned if len(step.path) == 1):
         entry = spans.entry(step.path[0])
@@ -82,8 +84,6 @@ def _rewritten(text: str, planned: tuple[Step, ...]) -> str:
             spans.cut(entry)
         else:
             spans.set_value(entry, written(step.value))
-    if nested:
-        _carry(spans, nested)
     return spans.done()
 
 

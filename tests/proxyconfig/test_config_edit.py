@@ -231,6 +231,13 @@ def test_source_nat_settings_are_carried_over(before, after):
         assert new == HEAD + IPTABLES + "mode: nftables\n" + after + REACH
 
 
+def test_fields_added_behind_the_last_line_keep_to_their_block():
+    text = HEAD + "iptables: {masqueradeBit: 0}\nnftables:\n  syncPeriod: 1s"
+    block = "nftables:\n  syncPeriod: 1s\n  masqueradeBit: 0\n"
+    added = "mode: nftables\n" + REACH.rstrip()
+    assert edited(text) == HEAD + "iptables: {masqueradeBit: 0}\n" + block + added
+
+
 @pytest.mark.parametrize(
     "iptables",
     [
