@@ -54,7 +54,9 @@ def migrate_cluster(
     with ending_in_words(run) as ending:
         preflight(run)
         if is_done(run.facts):
-            return ended(run.story.ended(verify_nodes(run), migrated=False))
+            verdicts = verify_nodes(run)
+            close_ledger(run)
+            return ended(run.story.ended(verdicts, migrated=False))
         agree_and_patch(run, approve_by)
         restart_kube_proxy(run)
         verdicts = verify_nodes(run)

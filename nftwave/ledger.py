@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from nftwave.kube.gateway import Gateway
+    from nftwave.plan import Plan
 
 NAME = "nftwave"
 ENTRY = "ledger.json"
@@ -50,6 +51,7 @@ class Ledger:
         plan: the frozen plan, as it was shown.
         original: data of the kube-proxy ConfigMap before the first change.
         original_strategy: updateStrategy of the DaemonSet before the first change.
+        restarted_at: the restart annotation that this migration set, empty before it did.
         nodes: what came of nodes that are not verified, by name.
     """
 
@@ -60,10 +62,12 @@ class Ledger:
     original_strategy: Mapping[str, Any]
     approvals: tuple[Approval, ...] = ()
     nodes: Mapping[str, str] | None = None
+    restarted_at: str = ""
 
-    def at(self, phase: str, nodes: Mapping[str, str] | None = None) -> Ledger:
-        """The same migration in a later phase."""
-        return replace(self, phase=phase, nodes=nodes)
+    @property
+    def is_open(self) -> bool:
+        """Whether the migration has begun and has not been proven."""
+        return self.phase != "verified"
 
     def data(self) -> dict[str, str]:
         """The data of the ConfigMap."""
@@ -113,25 +117,31 @@ def write(gateway: Gateway, ledger: Ledger) -> None:
 
 
 def opened(
-    before: Ledger | None,
-    *,
-    plan_hash: str,
-    plan: Mapping[str, Any],
-    config_data: Mapping[str, str],
-    strategy: Mapping[str, Any],
-    approval: Approval,
+    before: Ledger | None, *, plan: Plan, config_data: Mapping[str, str], approval: Approval
 ) -> Ledger:
     """The entry that is written before the first change.
 
-    The original of a migration that was begun earlier and has not ended is kept: what the cluster
+    Where an earlier run has edited config.conf already, its original is kept: what the cluster
     holds now is then no longer the original.
+
+    Args:
+        before: the entry of an earlier run.
+        config_data: data of the kube-proxy ConfigMap as it is now.
     """
-    goes_on = before is not None and before.phase != "verified"
-    return Ledger(
+    entry = Ledger(
         phase="approved",
-        plan_hash=plan_hash,
-        plan=plan,
-        original=before.original if before and goes_on else config_data,
-        original_strategy=before.original_strategy if before and goes_on else strategy,
-        approvals=(*(before.approvals if before and goes_on else ()), approval),
+        plan_hash=plan.hash,
+        plan=plan.as_dict(),
+        original=config_data,
+        original_strategy=plan.strategy_restored,
+        approvals=(approval,),
+    )
+    if before is None or not before.is_open or plan.edits_config:
+        return entry
+    return replace(
+        entry,
+        original=before.original,
+        original_strategy=before.original_strategy,
+        approvals=(*before.approvals, approval),
+        restarted_at=before.restarted_at,
     )

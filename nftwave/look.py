@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from nftwave import ledger
 from nftwave.errors import BadInput, Unreachable
 from nftwave.kube.objects import (
     KUBE_PROXY,
@@ -19,6 +20,7 @@ from nftwave.kube.objects import (
     ProxyPod,
 )
 from nftwave.kube.resources import CONFIG_MAPS, DAEMON_SETS, NAMESPACES, NODES, PODS, SERVICES
+from nftwave.kube.rollout import current_revision
 from nftwave.node.access import resolve
 from nftwave.node.facts import NodeFacts, ServicePort
 from nftwave.node.probe import probe_all
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from nftwave.fleet import Cluster
     from nftwave.kube.gateway import Gateway
     from nftwave.kube.resources import Object
+    from nftwave.ledger import Ledger
 
 CONFIG_KEY = "config.conf"
 """Key of the kube-proxy ConfigMap that kubeadm writes the KubeProxyConfiguration to."""
@@ -44,6 +47,8 @@ class ClusterFacts:
         config_map: the kube-proxy ConfigMap, None where there is none.
         config: its config.conf, read; Unreadable says why not; None where there is none.
         probes: facts by node, or why the node could not be asked. Only nodes in `targets`.
+        ledger: of an earlier run on this cluster, None where there was none.
+        revision: hash of the DaemonSet's newest template; read only for an open ledger.
         must_serve: Service ports that every node's kube-proxy has to serve.
     """
 
@@ -57,12 +62,21 @@ class ClusterFacts:
     pods: tuple[ProxyPod, ...]
     must_serve: tuple[ServicePort, ...]
     probes: Mapping[str, NodeFacts | Unreachable]
+    ledger: Ledger | None = None
+    revision: str = ""
 
     @property
     def targets(self) -> tuple[NodeView, ...]:
         """Linux nodes on which a kube-proxy pod runs: what a migration changes."""
         running = {pod.node for pod in self.pods}
         return tuple(n for n in self.nodes if n.name in running and n.operating_system == "linux")
+
+    @property
+    def held_by_us(self) -> bool:
+        """Whether an earlier run that did not end left its hold (OnDelete) on the DaemonSet."""
+        held = self.daemon_set is not None and self.daemon_set.strategy == "OnDelete"
+        before = self.ledger.original_strategy.get("type") if self.ledger else None
+        return bool(held and self.ledger and self.ledger.is_open and before == "RollingUpdate")
 
     @property
     def config_text(self) -> str:
@@ -91,6 +105,7 @@ def look_at_api(cluster: Cluster, gateway: Gateway) -> ClusterFacts:
     config_map = gateway.find(CONFIG_MAPS, KUBE_PROXY, KUBE_SYSTEM)
     daemon_set = gateway.find(DAEMON_SETS, KUBE_PROXY, KUBE_SYSTEM)
     pods = gateway.list(PODS, KUBE_SYSTEM, labels=KUBE_PROXY_LABEL)
+    entry = ledger.read(gateway)
     return ClusterFacts(
         cluster=cluster,
         uid=str(gateway.get(NAMESPACES, KUBE_SYSTEM)["metadata"]["uid"]),
@@ -102,6 +117,8 @@ def look_at_api(cluster: Cluster, gateway: Gateway) -> ClusterFacts:
         pods=tuple(ProxyPod.of(item) for item in pods.items),
         must_serve=tuple(_must_serve(gateway)),
         probes={},
+        ledger=entry,
+        revision=current_revision(gateway) if entry and entry.is_open else "",
     )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nftwave.errors import Blocked
 from nftwave.findings import kubeproxy
@@ -62,6 +62,12 @@ class Plan:
     notes: tuple[str, ...]
     """Fields that might have been changed and were not, and why."""
     nodes: tuple[NodePlan, ...]
+    kept: tuple[str, ...]
+    """Nodes whose kube-proxy an earlier run has replaced: proven again, not restarted again."""
+    restarted_at: str
+    """Restart annotation of an earlier run that this one goes on with; empty for a new restart."""
+    strategy_restored: Mapping[str, Any]
+    """updateStrategy that is in force during the restart and after it."""
     resource_version: str
     """resourceVersion of the ConfigMap that was read: the precondition of the change."""
 
@@ -76,6 +82,7 @@ class Plan:
             "config_after": self.config_after,
             # Not the pods' uids nor the connections: those move by themselves.
             "nodes": {node.name: node.mode for node in self.nodes},
+            "kept": self.kept,
         }
         text = json.dumps(counts, sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()
@@ -129,6 +136,8 @@ def make_plan(facts: ClusterFacts) -> Plan:
             " then run this again",
         ) from error
     config_map = facts.config_map or {}
+    earlier = facts.ledger if goes_on(facts) and not edit.changes else None
+    kept = _replaced_already(facts) if earlier else frozenset()
     return Plan(
         cluster=facts.cluster.name,
         cluster_uid=facts.uid,
@@ -137,7 +146,10 @@ def make_plan(facts: ClusterFacts) -> Plan:
         config_after=edit.text,
         changes=tuple(ConfigChange(c.path, c.before, c.after, c.why) for c in edit.changes),
         notes=tuple(f"{n.path}: {n.value} is kept: {n.why}" for n in edit.notes),
-        nodes=tuple(_node_plans(facts)),
+        nodes=tuple(n for n in _node_plans(facts) if n.name not in kept),
+        kept=tuple(sorted(kept)),
+        restarted_at=earlier.restarted_at if earlier else "",
+        strategy_restored=_strategy(facts),
         resource_version=config_map["metadata"]["resourceVersion"],
     )
 
@@ -155,6 +167,31 @@ def _node_plans(facts: ClusterFacts) -> list[NodePlan]:
     ]
 
 
+def goes_on(facts: ClusterFacts) -> bool:
+    """Whether an earlier run asked for a restart that has not been proven on every node."""
+    return bool(
+        facts.ledger
+        and facts.ledger.is_open
+        and facts.ledger.restarted_at
+        and facts.daemon_set
+        and facts.daemon_set.restarted_at == facts.ledger.restarted_at
+    )
+
+
+def _replaced_already(facts: ClusterFacts) -> frozenset[str]:
+    """Nodes whose pod was made from the template that the earlier run restarted."""
+    pods = [pod for pod in facts.pods if not pod.deleting]
+    return frozenset(pod.node for pod in pods if pod.revision == facts.revision)
+
+
+def _strategy(facts: ClusterFacts) -> Mapping[str, Any]:
+    if facts.held_by_us and facts.ledger:
+        return facts.ledger.original_strategy
+    spec = facts.daemon_set.object["spec"] if facts.daemon_set else {}
+    strategy: Mapping[str, Any] = spec.get("updateStrategy", {})
+    return strategy
+
+
 def running_mode(facts: ClusterFacts, node: str) -> str | None:
     """The mode that a node's kube-proxy says it runs; None where it does not tell."""
     probe = facts.probes.get(node)
@@ -165,7 +202,8 @@ def running_mode(facts: ClusterFacts, node: str) -> str | None:
 def is_done(facts: ClusterFacts) -> bool:
     """Whether config.conf and every node that answers are in nftables mode already."""
     modes = [running_mode(facts, node.name) for node in facts.targets]
-    return kubeproxy.mode(facts) == "nftables" and all(mode == "nftables" for mode in modes)
+    in_config = kubeproxy.mode(facts) == "nftables" and not facts.held_by_us
+    return in_config and all(mode == "nftables" for mode in modes)
 
 
 def _established(facts: ClusterFacts, node: str) -> int | None:

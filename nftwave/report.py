@@ -51,6 +51,7 @@ def plan_markdown(plan: Plan) -> str:
 
 def plan_summary(plan: Plan) -> str:
     """The plan in two sentences."""
+    kept = f" ({len(plan.kept)} were restarted by an earlier run)" if plan.kept else ""
     minutes = max(1, round(plan.expected_seconds / 60))
     edit = (
         "ConfigMap kube-system/kube-proxy is replaced and kube-proxy restarted"
@@ -58,7 +59,7 @@ def plan_summary(plan: Plan) -> str:
         else "kube-proxy is restarted"
     )
     return (
-        f"{edit} on {len(plan.nodes)} nodes, strategy {plan.strategy};"
+        f"{edit} on {len(plan.nodes)} nodes{kept}, strategy {plan.strategy};"
         f" a rough guess is {minutes} min. At stake: {plan.established} connections established"
         " through ipvs, which do not survive."
     )

@@ -33,6 +33,7 @@ def preflight(run: Run) -> None:
             now.now(f"{len(answered)} nodes asked")
 
         run.facts = look(run.cluster, run.gateway, seen=seen)
+        run.ledger = run.facts.ledger
         findings = run.story.findings = judge(run.facts)
         create_markdown_artifact(
             key=f"{run.name}-findings",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from prefect.artifacts import create_markdown_artifact
 
-from nftwave import ledger, report
+from nftwave import report
 from nftwave.evidence import Standing
 from tasks.step import step
 
@@ -17,14 +18,16 @@ if TYPE_CHECKING:
 
 @step("close the ledger of {run.name}")
 def close_ledger(run: Run) -> None:
-    """Write into the cluster how it ended."""
+    """Write into the cluster how it ended; where no run ever changed anything, nothing."""
+    if run.ledger is None:
+        return
     open_ones = {
         v.node: f"{v.standing}: {v.why()}"
         for v in run.verdicts
         if v.standing is not Standing.VERIFIED
     }
-    run.ledger = run.ledger.at("failed" if open_ones else "verified", open_ones)
-    ledger.write(run.gateway, run.ledger)
+    phase = "failed" if open_ones else "verified"
+    run.record(replace(run.ledger, phase=phase, nodes=open_ones))
 
 
 def publish(outcome: Outcome) -> None:

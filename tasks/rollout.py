@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 
-from nftwave import ledger, progress
+from nftwave import progress
 from nftwave.errors import NftwaveError
 from nftwave.kube import rollout
 from tasks.step import step
@@ -33,10 +34,12 @@ def restart_kube_proxy(run: Run) -> None:
         progress.step("rollout", f"restarting kube-proxy on {len(before)} nodes") as now,
         _held_if_it_breaks(run),
     ):
-        rollout.restart(run.gateway)
+        at = run.plan.restarted_at or rollout.stamp()
+        # Written before it is done: a rerun then knows the restart for its own, done or not.
+        if run.ledger:
+            run.record(replace(run.ledger, phase="restarted", restarted_at=at))
         run.story.done("kube-proxy's DaemonSet: restart requested")
-        run.ledger = run.ledger.at("restarted")
-        ledger.write(run.gateway, run.ledger)
+        rollout.restart(run.gateway, at=at, strategy=run.plan.strategy_restored)
         bar: Any = create_progress_artifact(
             progress=0.0,
             key=f"{run.name}-rollout",

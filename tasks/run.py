@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from nftwave import ledger
 from nftwave.kube.connect import connect
 from nftwave.outcome import Story
 
@@ -32,14 +33,14 @@ class Run:
         story: what has been done, for the outcome.
         facts: from preflight on.
         plan: from planning on.
-        ledger: from approval on.
+        ledger: of an earlier run from preflight on, this run's from the patch on.
         successors: kube-proxy pods that replaced the old ones, by node; from the rollout on.
         verdicts: from verification on.
     """
 
     facts: ClusterFacts
     plan: Plan
-    ledger: Ledger
+    ledger: Ledger | None = None
 
     def __init__(self, cluster: Cluster, gateway: Gateway) -> None:
         self.cluster = cluster
@@ -52,6 +53,11 @@ class Run:
     def open(cls, cluster: Cluster) -> Run:
         """A run on a cluster; nothing is asked yet."""
         return cls(cluster, connect(cluster))
+
+    def record(self, entry: Ledger) -> None:
+        """Write the ledger into the cluster."""
+        ledger.write(self.gateway, entry)
+        self.ledger = entry
 
     @property
     def name(self) -> str:

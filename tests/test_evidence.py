@@ -143,10 +143,6 @@ def test_without_the_log_the_families_come_from_metrics_and_services():
     assert [e.name for e in found.against() if e.counts] == ["table ip6 kube-proxy"]
 
 
-def test_every_piece_of_evidence_names_the_command_that_shows_it(recordings):
-    assert all(e.command for e in verdict().evidence if e.name in ("kube-proxy pod", "log line"))
-
-
 @pytest.mark.parametrize(
     ("state", "proxier"),
     [("ipvs", "ipvs"), ("nftables", "nftables"), ("nftables-no-nft", "nftables")],

@@ -31,6 +31,7 @@ def test_the_hash_holds_what_the_plan_does():
         replace(plan, nodes=(replace(plan.nodes[0], mode="nftables"),)),
         replace(plan, cluster_uid="another"),
         replace(plan, strategy="batches"),
+        replace(plan, kept=("node9",)),
     ]
     assert len({p.hash for p in [plan, *differing]}) == len(differing) + 1
 
@@ -49,9 +50,7 @@ def test_a_configuration_that_cannot_be_edited_blocks_with_the_reason():
     assert error.value.unchanged
 
 
-@pytest.mark.parametrize(
-    ("probe", "done"), [(migrated(), True), (in_ipvs(), False)]
-)
+@pytest.mark.parametrize(("probe", "done"), [(migrated(), True), (in_ipvs(), False)])
 def test_a_cluster_is_done_only_when_its_nodes_say_so_too(probe, done):
     facts = cluster_facts(probes={"node1": probe}, **with_config(NFTABLES))
     assert is_done(facts) is done

@@ -132,11 +132,19 @@ RULES: tuple[Rule, ...] = (
         "daemonset-ondelete",
         BLOCKER,
         "update strategy of the DaemonSet",
-        "under OnDelete a restart replaces no pod; an earlier run may have been held here",
-        "see `kubectl -n kube-system get cm nftwave -o yaml` for an earlier run, then set"
-        " RollingUpdate again",
+        "under OnDelete a restart replaces no pod",
+        "set updateStrategy RollingUpdate for the time of the migration",
         "Kubernetes source, pkg/controller/daemon",
         kubeproxy.daemon_set_on_delete,
+    ),
+    Rule(
+        "held-by-earlier-run",
+        NOTE,
+        "update strategy of the DaemonSet, beside the ledger in the cluster",
+        "an earlier run stopped there so that no further node changes; this one goes on from it",
+        "none: the hold ends when the plan is approved",
+        "this program's ledger, ConfigMap kube-system/nftwave",
+        kubeproxy.held_by_earlier_run,
     ),
     Rule(
         "ipvs-ends",

@@ -141,8 +141,16 @@ def daemon_set_unhealthy(facts: ClusterFacts) -> Iterable[Sighting]:
 
 def daemon_set_on_delete(facts: ClusterFacts) -> Iterable[Sighting]:
     """An update strategy under which a restart replaces no pod."""
-    if facts.daemon_set and facts.daemon_set.strategy == "OnDelete":
+    on_delete = facts.daemon_set and facts.daemon_set.strategy == "OnDelete"
+    if on_delete and not facts.held_by_us:
         yield Sighting(DAEMON_SET, "updateStrategy OnDelete")
+
+
+def held_by_earlier_run(facts: ClusterFacts) -> Iterable[Sighting]:
+    """A hold that an earlier run of this program left behind when it broke off."""
+    if facts.held_by_us and facts.ledger:
+        seen = f"updateStrategy OnDelete, set by a run that ended in phase {facts.ledger.phase}"
+        yield Sighting(DAEMON_SET, seen)
 
 
 def ipvs_ends(facts: ClusterFacts) -> Iterable[Sighting]:

@@ -25,7 +25,7 @@ from nftwave.kube.objects import (
     DaemonSetView,
     ProxyPod,
 )
-from nftwave.kube.resources import DAEMON_SETS, PODS, Object
+from nftwave.kube.resources import CONTROLLER_REVISIONS, DAEMON_SETS, PODS, Object
 from nftwave.kube.waiting import follow
 
 if TYPE_CHECKING:
@@ -48,20 +48,40 @@ def read_pods(gateway: Gateway) -> tuple[ProxyPod, ...]:
     return tuple(ProxyPod.of(item) for item in listing.items)
 
 
-def restart(gateway: Gateway, *, at: datetime | None = None, dry_run: bool = False) -> Converged:
+def stamp() -> str:
+    """Now, as `kubectl rollout restart` writes it."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def restart(
+    gateway: Gateway, *, at: str, strategy: Mapping[str, Any], dry_run: bool = False
+) -> Converged:
     """Set the annotation that makes the DaemonSet controller replace all pods.
 
     Args:
-        at: the time written; giving the same time again restarts nothing.
+        at: what is written; the same again restarts nothing, so a rerun only goes on.
+        strategy: updateStrategy to be in force: a hold of an earlier run is ended by it.
     """
-    stamp = (at or datetime.now(UTC)).strftime("%Y-%m-%dT%H:%M:%SZ")
-    template = {"metadata": {"annotations": {RESTARTED_AT: stamp}}}
+    spec = {
+        "template": {"metadata": {"annotations": {RESTARTED_AT: at}}},
+        "updateStrategy": strategy,
+    }
     return _patch(
         gateway,
-        is_wanted=lambda ds: DaemonSetView.of(ds).restarted_at == stamp,
-        spec={"template": template},
+        is_wanted=lambda ds: (
+            DaemonSetView.of(ds).restarted_at == at and ds["spec"]["updateStrategy"] == strategy
+        ),
+        spec=spec,
         dry_run=dry_run,
     )
+
+
+def current_revision(gateway: Gateway) -> str:
+    """Hash of the DaemonSet's newest template, as pods made from it carry it."""
+    listing = gateway.list(CONTROLLER_REVISIONS, KUBE_SYSTEM, labels=KUBE_PROXY_LABEL)
+    newest = max(listing.items, key=lambda revision: revision["revision"], default=None)
+    labels = newest["metadata"].get("labels") or {} if newest else {}
+    return str(labels.get("controller-revision-hash", ""))
 
 
 def hold(gateway: Gateway, *, dry_run: bool = False) -> Converged:

@@ -5,6 +5,7 @@ import pytest
 from nftwave.errors import Blocked, Unreachable
 from nftwave.findings import RULES, Severity, judge, refuse_blockers
 from nftwave.fleet import Cluster
+from nftwave.ledger import Ledger
 from nftwave.node.facts import Unknown
 from nftwave.proxyconfig import Unreadable, read
 from tests.facts import (
@@ -20,6 +21,13 @@ from tests.facts import (
 
 IPVS = "apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\nmode: ipvs\n"
 WITHOUT_KEY = recorded("configmap-kube-proxy") | {"data": {"other": "x"}}
+
+
+HELD = {
+    "daemon_set": daemon_set(strategy="OnDelete"),
+    "ledger": Ledger("restarted", "a-hash", {}, {}, {"type": "RollingUpdate"}),
+}
+HELD_AND_PROVEN = {**HELD, "ledger": replace(HELD["ledger"], phase="verified")}
 
 
 def image(tag):
@@ -67,6 +75,8 @@ TRIGGERED = [
         "node1: starting",
     ),
     ("daemonset-ondelete", {"daemon_set": daemon_set(strategy="OnDelete")}, "OnDelete"),
+    ("daemonset-ondelete", HELD_AND_PROVEN, "OnDelete"),
+    ("held-by-earlier-run", HELD, "phase restarted"),
     ("ipvs-ends", {}, "from 1.37 on"),
     ("node-unreachable", {"probes": {"node1": Unreachable("refused")}}, "refused"),
     ("node-not-ready", {"nodes": (node(ready=False),)}, "not True"),
@@ -117,6 +127,7 @@ def test_a_healthy_ipvs_cluster_is_not_blocked():
         ("version-not-ga", {"daemon_set": image("v1.33.0")}),
         ("daemonset-in-rollout", {"daemon_set": daemon_set(strategy="OnDelete", updated=0)}),
         ("mode-not-ipvs", with_config(IPVS.replace("ipvs", "nftables"))),
+        ("daemonset-ondelete", HELD),
         ("mode-differs", {"probes": {"node1": in_ipvs(proxy_mode=Unknown("refused"))}}),
         ("nft-missing", {"probes": {"node1": in_ipvs(nft=Unknown("timeout"))}}),
         ("connections-cut", {"probes": {"node1": in_ipvs(ipvs_connections={"TIME_WAIT": 9})}}),
@@ -130,7 +141,9 @@ def test_a_rule_leaves_alone_what_is_well(code, facts):
 
 def test_the_gate_lets_an_alpha_release_through():
     text = IPVS + "featureGates:\n  NFTablesProxyMode: true\n"
-    facts = cluster_facts(daemon_set=image("v1.29.3"), server_version="v1.29.3", **with_config(text))
+    facts = cluster_facts(
+        daemon_set=image("v1.29.3"), server_version="v1.29.3", **with_config(text)
+    )
     assert "gate-missing" not in {f.code for f in judge(facts)}
 
 
