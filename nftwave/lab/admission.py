@@ -28,12 +28,14 @@ _TEMPLATE_GENERATION = "deprecated.daemonset.template.generation"
 def admit_create(resource: Resource, obj: Object) -> Object:
     """The object to store, defaults filled in; ApiStatus 422 or 400 if it breaks a rule."""
     _check_name(resource, obj)
+    _check_required(resource, obj)
     rule = resource.rule or _RULES.get(resource.key)
     return rule(resource, None, obj) if rule else obj
 
 
 def admit_update(resource: Resource, old: Object, new: Object) -> Object:
     """As `admit_create`, for an object that replaces `old`."""
+    _check_required(resource, new)
     rule = resource.rule or _RULES.get(resource.key)
     return rule(resource, old, new) if rule else new
 
@@ -54,6 +56,29 @@ def _check_name(resource: Resource, obj: Object) -> None:
     else:
         return
     raise status.invalid(resource, name, causes)
+
+
+# What an object is nothing without, by kind.
+_REQUIRED: Mapping[str, tuple[tuple[str, ...], ...]] = {
+    "daemonsets.apps": (("spec", "selector"), ("spec", "template", "spec", "containers")),
+    "events": (("involvedObject",),),
+    "pods": (("spec", "containers"),),
+    "services": (("spec", "ports"),),
+}
+
+
+def _check_required(resource: Resource, obj: Object) -> None:
+    missing = [path for path in _REQUIRED.get(resource.key, ()) if not _has(obj, path)]
+    if missing:
+        causes = [Cause("FieldValueRequired", "Required value", ".".join(path)) for path in missing]
+        raise status.invalid(resource, obj["metadata"]["name"], causes)
+
+
+def _has(obj: Object, path: tuple[str, ...]) -> bool:
+    value: object = obj
+    for part in path:
+        value = value.get(part) if isinstance(value, dict) else None
+    return bool(value)
 
 
 _GO_TYPES = {bool: "bool", int: "number", float: "number", list: "array", dict: "object"}

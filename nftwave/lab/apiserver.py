@@ -173,11 +173,8 @@ class ApiServer:
         response = web.StreamResponse(headers=headers)
         response.enable_chunked_encoding()
         await response.prepare(request)
-        # The client has to see that the watch is open before anything happens.
-        if request._payload_writer is not None:  # noqa: SLF001 - no public way to flush headers
-            request._payload_writer.send_headers()  # noqa: SLF001
         events = 0
-        async with contextlib.aclosing(answer.chunks) as chunks:  # type: ignore[type-var]
+        async with contextlib.aclosing(answer.chunks) as chunks:
             async for chunk in chunks:
                 await response.write(chunk)
                 self.audit.sent(len(chunk))

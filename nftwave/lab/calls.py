@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from nftwave.lab import status
+from nftwave.lab.protobuf import PROTOBUF, decode
 from nftwave.lab.requestinfo import is_true
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncGenerator, Mapping
 
     from nftwave.lab.auth import User
     from nftwave.lab.objects import Object
@@ -53,7 +54,7 @@ class Answer:
 class Stream:
     """An answer that goes on; watches send whole lines."""
 
-    chunks: AsyncIterator[bytes]
+    chunks: AsyncGenerator[bytes]
     content_type: str = JSON
 
 
@@ -71,12 +72,19 @@ class Call:
 
     @property
     def dry_run(self) -> bool:
-        """Whether nothing may be written; ApiStatus 422 for a value other than All."""
-        value = self.query.get("dryRun")
-        if value not in {None, "", "All"}:
-            message = f'Unsupported value: "{value}": supported values: "All"'
-            raise status.ApiStatus(422, "Invalid", f'options "" is invalid: dryRun: {message}')
-        return value == "All"
+        """Whether nothing may be written; a delete may say so in its body.
+
+        Raises:
+            ApiStatus: 422 for a value other than All.
+        """
+        asked = [self.query["dryRun"]] if self.query.get("dryRun") else []
+        if self.info.verb == "delete":
+            asked += self.delete_options().get("dryRun") or []
+        for value in asked:
+            if value != "All":
+                message = f'Unsupported value: "{value}": supported values: "All"'
+                raise status.ApiStatus(422, "Invalid", f'options "" is invalid: dryRun: {message}')
+        return bool(asked)
 
     @property
     def manager(self) -> str:
@@ -123,10 +131,22 @@ class Call:
         raise status.not_acceptable([JSON])
 
     def json(self) -> Any:
-        """The body; ApiStatus 400 if it is no JSON, 415 if it says that it is something else."""
-        if self.content_type.partition(";")[0].strip() not in {"", JSON}:
-            raise status.unsupported_media_type([JSON])
+        """The body as JSON says it, also if it came as protobuf.
+
+        Raises:
+            ApiStatus: 400 if it cannot be read, 415 if it says that it is something else.
+        """
+        media_type = self.content_type.partition(";")[0].strip()
+        if media_type == PROTOBUF:
+            return decode(self.body)
+        if media_type not in {"", JSON}:
+            raise status.unsupported_media_type([JSON, PROTOBUF])
         return parse_json(self.body)
+
+    def delete_options(self) -> Object:
+        """The DeleteOptions in the body; none is as good as empty ones."""
+        options = self.json() if self.body.strip() else {}
+        return options if isinstance(options, dict) else {}
 
 
 def parse_json(body: bytes) -> Any:

@@ -12,7 +12,7 @@ from nftwave.lab.calls import Answer, Stream
 from nftwave.lab.objects import parse_time
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
 
     from nftwave.lab.calls import Backend, Call
     from nftwave.lab.objects import Object
@@ -108,7 +108,7 @@ def _timed(lines: list[str]) -> list[tuple[datetime, str]]:
 
 async def _follow(
     store: Store, backend: Backend, pod: Object, *, container: str, seen: str, cut: str
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes]:
     """The log as it grows, until its container or pod ends."""
     metadata = pod["metadata"]
     if cut:

@@ -20,7 +20,7 @@ from nftwave.lab.objects import key_of
 from nftwave.lab.tables import table
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncGenerator, Iterable
 
     from nftwave.lab.calls import Call
     from nftwave.lab.objects import Object
@@ -37,7 +37,7 @@ _BOOKMARK_BEFORE_END = 2.0
 _BACKLOG = 20_000
 
 
-def open_watch(store: Store, resource: Resource, call: Call) -> AsyncIterator[bytes]:
+def open_watch(store: Store, resource: Resource, call: Call) -> AsyncGenerator[bytes]:
     """Begin a watch now; the iterator gives whole lines and ends at `timeoutSeconds`.
 
     Raises:
@@ -97,7 +97,7 @@ def _first_events(
     return store.events_after(resource.key, since or store.resource_version)
 
 
-async def _only(line: bytes) -> AsyncIterator[bytes]:
+async def _only(line: bytes) -> AsyncGenerator[bytes]:
     yield line
 
 
@@ -112,7 +112,7 @@ class _Watch:
     bookmarks: bool
     seconds: float
 
-    async def run(self) -> AsyncIterator[bytes]:
+    async def run(self) -> AsyncGenerator[bytes]:
         end = monotonic() + self.seconds
         try:
             if opening := self._opening():

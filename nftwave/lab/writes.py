@@ -120,7 +120,7 @@ def patch(store: Store, resource: Resource, call: Call) -> Answer:
 
 def delete(store: Store, resource: Resource, call: Call) -> Answer:
     """DELETE of one object; a pod that runs on a node ends gracefully, all else at once."""
-    options = parse_json(call.body) if call.body.strip() else {}
+    options = call.delete_options()
     namespace, name = call.info.namespace, call.info.name
     preconditions = options.get("preconditions") or {}
     old = store.version(resource.key, namespace, name).obj
