@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import gzip
-import socket
 import ssl
-import struct
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +10,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from nftwave.lab import status
+from nftwave.lab.answering import send, send_half, send_stream
 from nftwave.lab.apifaults import ApiFaults
 from nftwave.lab.audit import Audit
 from nftwave.lab.auth import Credentials, authorize
@@ -30,9 +26,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ApiServer", "Backend"]
 
-# Bytes; Kubernetes 1.36 source: MaxRequestBodyBytes, and from where on answers are compressed.
+# Bytes; Kubernetes 1.36 source: MaxRequestBodyBytes.
 _BODY_LIMIT = 3 * 1024 * 1024
-_GZIP_FROM = 128 * 1024
 
 _SYSTEM_NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
 
@@ -110,9 +105,12 @@ class ApiServer:
         except _TooManyRequestsError:
             answer = _TOO_MANY_REQUESTS
         if isinstance(answer, Stream):
-            return await self._stream(request, answer)
+            self.audit.answered(200)
+            return await send_stream(request, answer, self.audit, self.faults)
         self._note(info, call, answer)
-        return await self._whole(request, answer, reset=fault == "api-reset")
+        if fault == "api-reset":
+            return await send_half(request, answer, self.audit)
+        return await send(request, answer, self.audit)
 
     async def _call(self, request: web.BaseRequest, info: RequestInfo) -> Call:
         peer = request.transport.get_extra_info("peercert") if request.transport else None
@@ -142,55 +140,10 @@ class ApiServer:
             resource_version=self.store.resource_version,
         )
 
-    async def _whole(
-        self, request: web.BaseRequest, answer: Answer, *, reset: bool
-    ) -> web.StreamResponse:
-        headers = {**_HEADERS, **answer.headers, "Content-Type": answer.content_type}
-        body = answer.body
-        if len(body) >= _GZIP_FROM and "gzip" in request.headers.get("Accept-Encoding", ""):
-            # Level 1, as the real server; in a thread, so that others are served meanwhile.
-            body = await asyncio.to_thread(gzip.compress, body, 1)
-            headers |= {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
-        if reset:
-            return await self._half(request, answer.code, headers, body)
-        self.audit.sent(len(body))
-        return web.Response(status=answer.code, headers=headers, body=body)
-
-    async def _half(
-        self, request: web.BaseRequest, code: int, headers: dict[str, str], body: bytes
-    ) -> web.StreamResponse:
-        response = web.StreamResponse(status=code, headers=headers)
-        response.content_length = len(body)
-        await response.prepare(request)
-        await response.write(body[: len(body) // 2])
-        self.audit.sent(len(body) // 2)
-        _reset(request)
-        return response
-
-    async def _stream(self, request: web.BaseRequest, answer: Stream) -> web.StreamResponse:
-        self.audit.answered(200)
-        headers = {**_HEADERS, "Content-Type": answer.content_type}
-        response = web.StreamResponse(headers=headers)
-        response.enable_chunked_encoding()
-        await response.prepare(request)
-        events = 0
-        async with contextlib.aclosing(answer.chunks) as chunks:
-            async for chunk in chunks:
-                await response.write(chunk)
-                self.audit.sent(len(chunk))
-                events = events + chunk.count(b"\n") if self.faults.active else 0
-                if self.faults.breaks_watch(events):
-                    _reset(request)
-                    return response
-        await response.write_eof()
-        return response
-
 
 class _TooManyRequestsError(Exception):
     """Refused before it was looked at."""
 
-
-_HEADERS = {"Cache-Control": "no-cache, private"}
 
 # Plain text, not a Status: Kubernetes 1.36 source, apiserver/pkg/server/filters/maxinflight.go.
 _TOO_MANY_REQUESTS = Answer(
@@ -217,18 +170,6 @@ async def _read(request: web.BaseRequest) -> bytes:
             raise status.entity_too_large(_BODY_LIMIT)
         parts.append(part)
     return b"".join(parts)
-
-
-def _reset(request: web.BaseRequest) -> None:
-    """End the connection with a TCP reset."""
-    transport = request.transport
-    if transport is None:
-        return
-    sock = transport.get_extra_info("socket")
-    if sock is not None:
-        # Lingering for 0 seconds turns the close into a reset.
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    transport.abort()
 
 
 def _tls(pair: KeyPair, authority_pem: str) -> ssl.SSLContext:

@@ -6,14 +6,11 @@ shared and frozen by convention: build a changed copy (sharing what stays the sa
 
 from __future__ import annotations
 
-import uuid
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from nftwave.lab import admission, status
+from nftwave.lab import revise, status
 from nftwave.lab.history import ChangeType, Event, History, Key, Version
-from nftwave.lab.managedfields import record_write
-from nftwave.lab.objects import Object, key_of, name_suffix, ordered_metadata, timestamp
+from nftwave.lab.objects import Object, key_of, ordered_metadata
 from nftwave.lab.resources import RESOURCES, Resource
 from nftwave.lab.subscription import Change, Subscription
 
@@ -25,18 +22,6 @@ __all__ = ["Change", "Store", "Subscription"]
 # `Store.list` hides the built-in name from annotations below it.
 Objects = list[Object]
 Versions = list[Version]
-
-# What the server writes, whatever an update says.
-_KEPT_METADATA = (
-    "name",
-    "generateName",
-    "namespace",
-    "uid",
-    "creationTimestamp",
-    "generation",
-    "deletionTimestamp",
-    "deletionGracePeriodSeconds",
-)
 
 
 class Store:
@@ -68,7 +53,8 @@ class Store:
 
         For objects that were there before anybody looked: watches from before it get 410.
         """
-        version = Version(self.resources[resource], self._with_kind(self.resources[resource], obj))
+        kind = self.resources[resource]
+        version = Version(kind, revise.with_kind(kind, obj))
         self._current[resource][key_of(obj)] = version
         self.resource_version = max(self.resource_version, version.number)
         self._histories[resource].forget_up_to(version.number)
@@ -121,23 +107,9 @@ class Store:
             ApiStatus: 409 if the name is taken, 422 if the object breaks the rules of its kind.
         """
         kind = self.resources[resource]
-        metadata = dict(obj["metadata"])
-        if not metadata.get("name") and metadata.get("generateName"):
-            metadata["name"] = metadata["generateName"] + name_suffix()
-        metadata.setdefault("uid", str(uuid.uuid4()))
-        metadata.setdefault("creationTimestamp", timestamp())
-        metadata.pop("resourceVersion", None)
-        if kind.generation:
-            metadata["generation"] = 1
-        new = admission.admit_create(kind, self._with_kind(kind, {**obj, "metadata": metadata}))
+        new = revise.created(kind, obj, manager)
         if key_of(new) in self._current[resource]:
-            raise status.already_exists(kind, metadata["name"])
-        # The first status is the server's own, where a status is written by itself later.
-        owned = {key: value for key, value in new.items() if key != "status"}
-        managed = self._managed(
-            None, owned if "status" in kind.subresources else new, manager, None
-        )
-        new = {**new, "metadata": managed["metadata"]}
+            raise status.already_exists(kind, new["metadata"]["name"])
         return new if dry_run else self._commit(resource, "ADDED", new).obj
 
     def update(
@@ -164,18 +136,8 @@ class Store:
         kind = self.resources[resource]
         namespace, name = key_of(obj)
         old = self.version(resource, namespace, name).obj
-        _check_same(kind, old, obj["metadata"])
-        wanted = self._next(kind, old, obj, subresource)
-        new = admission.admit_update(kind, old, wanted)
-        if new == old:
-            return old
-        if subresource != "binding":
-            # What admission adds is nobody's doing (recorded: a restart by kubectl does not own
-            # the template generation).
-            owners = self._managed(old, wanted, manager, subresource)["metadata"]["managedFields"]
-            metadata = {**new["metadata"], "managedFields": owners}
-            new = {**new, "metadata": ordered_metadata(metadata)}
-        return new if dry_run else self._commit(resource, "MODIFIED", new).obj
+        new = revise.updated(kind, old, obj, manager, subresource)
+        return new if dry_run or new is old else self._commit(resource, "MODIFIED", new).obj
 
     def terminate(
         self,
@@ -193,16 +155,8 @@ class Store:
         `delete`. A second call can only bring the end nearer.
         """
         old = self._checked(resource, namespace, name, uid).obj
-        metadata = old["metadata"]
-        if metadata.get("deletionGracePeriodSeconds", grace_seconds + 1) <= grace_seconds:
-            return old
-        end = datetime.now(UTC) + timedelta(seconds=grace_seconds)
-        new = {**old, "metadata": {**metadata, "deletionTimestamp": timestamp(end)}}
-        new["metadata"]["deletionGracePeriodSeconds"] = grace_seconds
-        if self.resources[resource].generation and "deletionTimestamp" not in metadata:
-            new["metadata"]["generation"] = metadata.get("generation", 1) + 1
-        new["metadata"] = ordered_metadata(new["metadata"])
-        return new if dry_run else self._commit(resource, "MODIFIED", new).obj
+        new = revise.ending(self.resources[resource], old, grace_seconds)
+        return new if dry_run or new is old else self._commit(resource, "MODIFIED", new).obj
 
     def delete(
         self,
@@ -261,40 +215,6 @@ class Store:
             )
         return version
 
-    def _with_kind(self, resource: Resource, obj: Object) -> Object:
-        # kind and apiVersion come first: `Version.item_json` relies on it.
-        rest = {key: value for key, value in obj.items() if key not in {"kind", "apiVersion"}}
-        rest["metadata"] = ordered_metadata(rest["metadata"])
-        head = {"kind": resource.kind, "apiVersion": resource.api_version}
-        return {**head, "metadata": rest.pop("metadata"), **rest}
-
-    def _next(self, kind: Resource, old: Object, given: Object, subresource: str | None) -> Object:
-        """What an update makes of `old`: what it may not touch is kept."""
-        if subresource == "binding":
-            return {**old, "spec": given["spec"], "status": given["status"]}
-        if subresource == "status":
-            return {**old, **({"status": given["status"]} if "status" in given else {})}
-        metadata = {**given["metadata"]}
-        for key in (*_KEPT_METADATA, "managedFields", "resourceVersion"):
-            metadata.pop(key, None)
-            if key in old["metadata"]:
-                metadata[key] = old["metadata"][key]
-        new = {**given, "metadata": metadata}
-        if "status" in kind.subresources:
-            new.pop("status", None)
-            if "status" in old:
-                new["status"] = old["status"]
-        if kind.generation and given.get("spec") != old.get("spec"):
-            metadata["generation"] = old["metadata"].get("generation", 1) + 1
-        return self._with_kind(kind, new)
-
-    def _managed(
-        self, old: Object | None, new: Object, manager: str, subresource: str | None
-    ) -> Object:
-        fields = record_write(old, new, manager=manager, subresource=subresource, time=timestamp())
-        metadata = {**new["metadata"], "managedFields": fields}
-        return {**new, "metadata": ordered_metadata(metadata)}
-
     def _commit(self, resource: str, change: ChangeType, obj: Object) -> Version:
         self.resource_version += 1
         metadata = {**obj["metadata"], "resourceVersion": str(self.resource_version)}
@@ -308,12 +228,3 @@ class Store:
         for subscription in list(self._subscriptions.get(resource, ())):
             subscription.push(resource, event)
         return version
-
-
-def _check_same(kind: Resource, old: Object, given: Object) -> None:
-    uid, found = given.get("uid"), old["metadata"]["uid"]
-    if uid and uid != found:
-        why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {found}"
-        raise status.conflict(kind, old["metadata"]["name"], why)
-    if given.get("resourceVersion", "") not in {"", old["metadata"]["resourceVersion"]}:
-        raise status.conflict(kind, old["metadata"]["name"])
