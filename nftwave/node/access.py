@@ -46,7 +46,7 @@ def resolve(ssh: Ssh, node: Mapping[str, Any]) -> Access:
     return found.behind(_hops(ssh, config, list(ssh.jump) or _split(configured), seen=()))
 
 
-def _host(  # noqa: PLR0913 - all of it is what one host is
+def _host(
     ssh: Ssh,
     config: SshConfig,
     alias: str,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from nftwave.node.deadline import Deadline
 from nftwave.node.jumps import JumpHosts
 from nftwave.node.session import Session
-from nftwave.node.transport import connect_tcp, secure_again
+from nftwave.node.transport import connect_tcp, secure
 
 if TYPE_CHECKING:
     import paramiko
@@ -35,7 +35,7 @@ def open_session(
     if access.connect_timeout is not None and access.connect_timeout < limit.remaining():
         limit = Deadline(access.connect_timeout)
     if not access.jumps:
-        transport = secure_again(access, lambda left: connect_tcp(access, left), limit)
+        transport = secure(access, lambda left: connect_tcp(access, left), limit)
         return Session(access, transport, lambda: None)
 
     leases = 0
@@ -51,7 +51,7 @@ def open_session(
             jumps.release(access)
 
     try:
-        transport = secure_again(access, dial, limit)
+        transport = secure(access, dial, limit)
     except BaseException:
         release()
         raise

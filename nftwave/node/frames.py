@@ -68,11 +68,11 @@ def blocks(answer: bytes, mark: str) -> dict[str, Block]:
     lines: list[str] = []
     for line in answer.decode("utf-8", "replace").split("\n"):
         words = line.split()
-        if words[:2] == [mark, "begin"] and len(words) == 3:  # noqa: PLR2004 - mark, begin, NAME
+        if words[:2] == [mark, "begin"] and len(words) == 3:
             name, lines = words[2], []
             found[name] = Block("", None)
         elif words[:3] == [mark, "end", name] and name is not None:
-            status = words[3] if len(words) == 4 else None  # noqa: PLR2004 - mark, end, NAME, STATUS
+            status = words[3] if len(words) == 4 else None
             found[name] = Block("\n".join(lines).strip("\n"), status)
             name = None
         elif name is not None:

@@ -25,7 +25,7 @@ def address(text: str) -> str:
     """`0A600064` or `[2001:0db8:0000:…]` as people write it."""
     if text.startswith("["):
         return str(ipaddress.IPv6Address(text[1:-1]))
-    if len(text) != 8:  # noqa: PLR2004 - 32 bits in hexadecimal digits
+    if len(text) != 8:
         raise ValueError(f"not an address of /proc/net/ip_vs: {text!r}")
     return str(ipaddress.IPv4Address(int(text, 16)))
 

@@ -15,7 +15,7 @@ import paramiko
 
 from nftwave.errors import Unreachable
 from nftwave.node.host import Access, host_port
-from nftwave.node.transport import connect_tcp, secure_again, stages
+from nftwave.node.transport import connect_tcp, secure, stages
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -150,6 +150,6 @@ class JumpHosts:
     def _connect(self, route: Route, deadline: Deadline) -> paramiko.Transport:
         jump = route[-1]
         if len(route) == 1:
-            return secure_again(jump, lambda left: connect_tcp(jump, left), deadline)
+            return secure(jump, lambda left: connect_tcp(jump, left), deadline)
         behind = route[:-1]
-        return secure_again(jump, lambda left: self._through(behind, jump, left), deadline)
+        return secure(jump, lambda left: self._through(behind, jump, left), deadline)

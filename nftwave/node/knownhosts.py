@@ -124,12 +124,13 @@ def verify(access: Access, known: Sequence[KnownKey], kind: str, blob: bytes) ->
 
 def _unknown(access: Access, known: Sequence[KnownKey], where: str, shown: str) -> str:
     files = ", ".join(str(file) for file in access.known_hosts) or "any known_hosts file"
-    authority = [key.place for key in known if key.marker == "@cert-authority"]
-    tail = f" ({authority[0]} names an authority; certificates of hosts are not checked here)"
-    return (
-        f"the host key of {where} is not known: it presents {shown}, and no line of {files} "
-        f"has this host{tail if authority else ''}"
+    said = (
+        f"the host key of {where} is not known: it presents {shown}, and {files} has no key of it"
     )
+    for key in known:
+        if key.marker == "@cert-authority":
+            return f"{said} ({key.place} names an authority; certificates are not checked here)"
+    return said
 
 
 def _compare(kind: str, shown: str) -> str:
@@ -176,7 +177,7 @@ def _parsed(file: Path, _changed: int, _size: int) -> tuple[KnownKey, ...]:
     for number, line in enumerate(text.splitlines(), start=1):
         words = line.split()
         marker = words.pop(0) if words and words[0].startswith("@") else ""
-        if len(words) < 3 or words[0].startswith("#"):  # noqa: PLR2004 - names, type, key
+        if len(words) < 3 or words[0].startswith("#"):
             continue
         try:
             blob = base64.b64decode(words[2], validate=True)

@@ -19,10 +19,10 @@ import paramiko
 from nftwave.errors import Unreachable
 from nftwave.node import knownhosts
 from nftwave.node.host import Access, host_port
-from nftwave.node.identities import Offer, offer
+from nftwave.node.identities import Identity, Offer, offer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from nftwave.node.deadline import Deadline
     from nftwave.node.knownhosts import KnownKey
@@ -43,8 +43,12 @@ class Stage:
     doing: str
 
 
-class DroppedBeforeBanner(Unreachable):
+class _DroppedBeforeBanner(Unreachable):
     """The server hung up before it said anything: sshd's MaxStartups does so under a burst."""
+
+
+class _HungUpBetweenKeys(Unreachable):
+    """The server hung up though there are keys that it has not judged yet."""
 
 
 @contextmanager
@@ -78,14 +82,35 @@ def connect_tcp(access: Access, deadline: Deadline) -> socket.socket:
 
 
 def secure(
-    access: Access, sock: socket.socket | paramiko.Channel, deadline: Deadline
+    access: Access,
+    dial: Callable[[Deadline], socket.socket | paramiko.Channel],
+    deadline: Deadline,
 ) -> paramiko.Transport:
-    """Speak SSH over `sock`: handshake, host key, login. On failure `sock` is closed.
+    """A connection that `dial` makes, with the host's key verified and logged in.
+
+    Dials again when the server hangs up before its banner, or between two keys that we offer.
 
     Raises:
-        DroppedBeforeBanner: the server hung up at once; worth another try.
-        Unreachable: anything else that keeps us out, in words for people.
+        Unreachable: what keeps us out, in words for people.
     """
+    pause = _FIRST_PAUSE
+    tried: list[str] = []
+    while True:
+        try:
+            return _secured(access, dial(deadline), deadline, tried)
+        except _HungUpBetweenKeys:
+            continue
+        except _DroppedBeforeBanner:
+            if pause > _LAST_PAUSE or deadline.remaining() < pause:
+                raise
+        # Spread out, or the burst that was dropped comes again.
+        time.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - no secret
+        pause *= 2
+
+
+def _secured(
+    access: Access, sock: socket.socket | paramiko.Channel, deadline: Deadline, tried: list[str]
+) -> paramiko.Transport:
     try:
         known = knownhosts.known_keys(access)
         with stages(access, deadline) as stage:
@@ -94,30 +119,11 @@ def secure(
                 _handshake(access, transport, known, deadline, stage)
                 stage.doing = f"logging in as {access.user}"
                 with offer(access) as keys:
-                    _login(access, transport, keys)
+                    _log_in(access, transport, keys, deadline, tried)
     except BaseException:
         sock.close()
         raise
     return transport
-
-
-def secure_again(
-    access: Access,
-    dial: Callable[[Deadline], socket.socket | paramiko.Channel],
-    deadline: Deadline,
-) -> paramiko.Transport:
-    """`secure` over fresh connections of `dial`, until one is not dropped before its banner."""
-    pause = _FIRST_PAUSE
-    while True:
-        sock = dial(deadline)
-        try:
-            return secure(access, sock, deadline)
-        except DroppedBeforeBanner:
-            if pause > _LAST_PAUSE or deadline.remaining() < pause:
-                raise
-        # Spread out, or the burst that was dropped comes again.
-        time.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - no secret
-        pause *= 2
 
 
 def _handshake(
@@ -140,7 +146,7 @@ def _handshake(
             stage.doing = "exchanging keys"
         elif not deadline.expired:
             where = host_port(access.host, access.port)
-            raise DroppedBeforeBanner(
+            raise _DroppedBeforeBanner(
                 f"{where}: the server hung up before its SSH banner",
                 node=access.node,
                 next_step="if many connect at once, see MaxStartups in its sshd_config",
@@ -150,33 +156,51 @@ def _handshake(
     knownhosts.verify(access, known, key.get_name(), key.asbytes())
 
 
-def _login(access: Access, transport: paramiko.Transport, keys: Offer) -> None:
-    tried: list[str] = []
-    accepted: list[str] = []
-    for identity in keys.identities:
-        tried.append(identity.name)
-        try:
-            more = transport.auth_publickey(access.user, identity.key)
-        except paramiko.BadAuthenticationType as error:
-            accepted = error.allowed_types
-            break
-        except paramiko.AuthenticationException:
-            if not transport.is_active():
-                break
-            continue
-        if not more:
-            return
-        accepted = more
-        break
+def _log_in(
+    access: Access, transport: paramiko.Transport, keys: Offer, deadline: Deadline, tried: list[str]
+) -> None:
+    if _let_in(access, transport, keys.identities, deadline, tried):
+        return
     said = [f"tried {', '.join(tried)}" if tried else "there was no key to try"]
     said += [f"could not use {reason}" for reason in keys.unusable]
-    said += [f"the server asks for {' and '.join(accepted)}"] if accepted else []
     raise Unreachable(
         f"{host_port(access.host, access.port)}: not let in as {access.user}: {'; '.join(said)}",
         node=access.node,
         next_step=f"check ssh.user and ssh.identity_file, or what `ssh -v {access.user}@"
         f"{access.host}` says",
     )
+
+
+def _let_in(
+    access: Access,
+    transport: paramiko.Transport,
+    identities: Sequence[Identity],
+    deadline: Deadline,
+    tried: list[str],
+) -> bool:
+    """Offer the keys that `tried` does not name, one after another; add each to it."""
+    left = [identity for identity in identities if identity.name not in tried]
+    for number, identity in enumerate(left):
+        tried.append(identity.name)
+        try:
+            more = transport.auth_publickey(access.user, identity.key)
+        except paramiko.BadAuthenticationType as error:
+            more = error.allowed_types
+        except paramiko.AuthenticationException as error:
+            # paramiko calls it so too when the deadline has closed the connection.
+            if deadline.expired:
+                raise
+            if transport.is_active():
+                continue
+            # MaxAuthTries; or asyncssh, whose server answers one key of paramiko's only.
+            if number > 0:
+                tried.pop()
+                raise _HungUpBetweenKeys("") from error
+            return False
+        if more:
+            tried.append(f"the server then asks for {' and '.join(more)}")
+        return not more
+    return False
 
 
 def _words(error: BaseException) -> str:

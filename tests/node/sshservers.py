@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import asyncssh
@@ -27,6 +27,7 @@ class Keys:
     def _made(self, algorithm, name):
         key = asyncssh.generate_private_key(algorithm)
         key.write_private_key(self.folder / name)
+        (self.folder / name).chmod(0o600)  # ssh-add refuses what others can read
         key.write_public_key(self.folder / f"{name}.pub")
         return key
 
@@ -43,8 +44,21 @@ async def run_here(process):
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    await process.redirect(stdin=child.stdin, stdout=child.stdout, stderr=child.stderr)
-    process.exit(await child.wait())
+    feeding = asyncio.create_task(pour(process.stdin, child.stdin))
+    try:
+        await asyncio.gather(pour(child.stdout, process.stdout), pour(child.stderr, process.stderr))
+        process.exit(await child.wait())
+    finally:
+        feeding.cancel()
+
+
+async def pour(source, sink):
+    with suppress(OSError):
+        while chunk := await source.read(65536):
+            sink.write(chunk)
+            await sink.drain()
+        if isinstance(sink, asyncio.StreamWriter):
+            sink.close()
 
 
 class Loop:
