@@ -118,7 +118,6 @@ class Text:
     def add_fields(self, entry: Entry, fields: dict[str, str]) -> None:
         """Add fields to the mapping of an entry, in its own style; the value may be null."""
         node = entry.value
-        self.require_plain(node)
         flow = ", ".join(f"{name}: {new}" for name, new in fields.items())
         if not isinstance(node, MappingNode):
             self.set_value(entry, f"{{{flow}}}")

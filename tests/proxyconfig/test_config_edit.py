@@ -285,6 +285,13 @@ def test_a_literal_block_without_a_last_line_ending_is_not_lengthened():
             4,
             "anchor or alias 'b' stands in",
         ),
+        (
+            HEAD
+            + "iptables: {masqueradeAll: true}\n"
+            + "winkernel: &b {masqueradeAll: false}\nnftables: *b\nmode: ipvs\n",
+            4,
+            "anchor or alias 'b' stands in",
+        ),
         (HEAD + "mode: |-\n  ipvs\n", 3, "a block scalar is not edited"),
         (HEAD + "mode: ipvs\nnodePortAddresses: [\n  # all\n]\n", 4, "a comment stands inside"),
         (HEAD + "mode: ipvs\n? ipvs\n: {}\n", 4, "this key does not begin its line"),
