@@ -15,7 +15,9 @@ class Dialect:
     escapes_in_echo: bool
 
 
-DASH = Dialect("sh", "parameter not set", "{shell}: {line}: {name}: not found", escapes_in_echo=True)
+DASH = Dialect(
+    "sh", "parameter not set", "{shell}: {line}: {name}: not found", escapes_in_echo=True
+)
 BASH = Dialect("bash", "unbound variable", "{shell}: line {line}: {name}: command not found",
                escapes_in_echo=False)  # fmt: skip
 

@@ -336,9 +336,7 @@ class Shell:
                 self.assign(name, await expansion.text(self, word))
             return
         self.status = before if not command.words else self.status
-        assignments = {
-            name: await expansion.text(self, word) for name, word in command.assignments
-        }
+        assignments = {name: await expansion.text(self, word) for name, word in command.assignments}
         await self.call(words, assignments, streams)
 
     async def call(
@@ -383,9 +381,7 @@ class Shell:
                 else:
                     self.variables[variable] = before
 
-    async def program(
-        self, words: list[str], assignments: dict[str, str], streams: Streams
-    ) -> int:
+    async def program(self, words: list[str], assignments: dict[str, str], streams: Streams) -> int:
         """Run a program of the node."""
         environment = {name: self.variables[name] for name in self.exported & set(self.variables)}
         environment.update(assignments)

@@ -154,7 +154,7 @@ class WordReader(abc.ABC):
         """Text without anything special."""
         start = self.index
         while not self.at_end() and self.text[self.index] not in ends:
-            if self.text[self.index] in "\\\"$`" or (self.text[self.index] == "'" and not quoted):
+            if self.text[self.index] in '\\"$`' or (self.text[self.index] == "'" and not quoted):
                 break
             self.line_number += self.text[self.index] == "\n"
             self.index += 1

@@ -149,7 +149,9 @@ async def timeout(call: Call) -> int:
     except ValueError as error:
         return await call.error(str(error), 125)
     if find_tool(call.machine, words[1], call.environment.get("PATH", "")) is None:
-        return await call.error(f"failed to run command '{words[1]}': No such file or directory", 127)
+        return await call.error(
+            f"failed to run command '{words[1]}': No such file or directory", 127
+        )
     process = call.session.start(run(call, words[1:]))
     done, _ = await asyncio.wait({process.task}, timeout=limit or None)
     if not done:

@@ -1,0 +1,17 @@
+"""How fast the lab's time runs. Moments are real; only what takes time is shortened."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """`speed` 10 makes what takes ten seconds on a real node take one."""
+
+    speed: float = 1.0
+
+    async def sleep(self, seconds: float) -> None:
+        """Let as much time pass as `seconds` of a real node."""
+        await asyncio.sleep(seconds / self.speed)
