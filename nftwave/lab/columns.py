@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nftwave.lab import podcolumns
+from nftwave.lab import eventcolumns, nodecolumns, podcolumns
 from nftwave.lab.durations import age
 
 if TYPE_CHECKING:
@@ -60,34 +60,6 @@ _NAME = Column("Name", _name, description="Unique within its namespace.")
 _AGE = Column("Age", _age, description="Time since the object was created.")
 
 
-def _node_status(node: Object) -> str:
-    conditions = {c["type"]: c["status"] for c in node.get("status", {}).get("conditions", [])}
-    ready = {"True": "Ready", "False": "NotReady"}.get(conditions.get("Ready", ""), "NotReady")
-    shown = [ready if "Ready" in conditions else "Unknown"]
-    if node.get("spec", {}).get("unschedulable"):
-        shown.append("SchedulingDisabled")
-    return ",".join(shown)
-
-
-def _node_roles(node: Object) -> str:
-    prefix = "node-role.kubernetes.io/"
-    labels = node["metadata"].get("labels", {})
-    roles = [label[len(prefix) :] for label in labels if label.startswith(prefix)]
-    return ",".join(sorted(role for role in roles if role)) or "<none>"
-
-
-def _node_address(kind: str) -> Callable[[Object], str]:
-    def cell(node: Object) -> str:
-        addresses = node.get("status", {}).get("addresses", [])
-        return next((str(a["address"]) for a in addresses if a["type"] == kind), "<none>")
-
-    return cell
-
-
-def _node_info(field: str) -> Callable[[Object], str]:
-    return lambda node: node.get("status", {}).get("nodeInfo", {}).get(field) or "<unknown>"
-
-
 def _count(field: str) -> Callable[[Object], int]:
     return lambda daemon_set: int(daemon_set.get("status", {}).get(field) or 0)
 
@@ -114,25 +86,6 @@ def _service_ports(service: Object) -> str:
 
 def _external_ip(service: Object) -> str:
     return ",".join(service["spec"].get("externalIPs", [])) or "<none>"
-
-
-def _event_object(event: Object) -> str:
-    involved = event["involvedObject"]
-    return f"{involved.get('kind', '').lower()}/{involved.get('name', '')}"
-
-
-def _event_source(event: Object) -> str:
-    source = event.get("source", {})
-    component = source.get("component") or event.get("reportingComponent", "")
-    return ", ".join(part for part in (component, source.get("host")) if part)
-
-
-def _last_seen(event: Object) -> str:
-    return age(event.get("lastTimestamp") or event.get("eventTime"))
-
-
-def _first_seen(event: Object) -> str:
-    return age(event.get("firstTimestamp") or event.get("eventTime"))
 
 
 def _slice_ports(endpoint_slice: Object) -> str:
@@ -203,14 +156,14 @@ COLUMNS: Mapping[str, tuple[Column, ...]] = {
         _AGE,
     ),
     "events": (
-        Column("Last Seen", _last_seen),
+        Column("Last Seen", eventcolumns.last_seen),
         Column("Type", lambda event: str(event.get("type", ""))),
         Column("Reason", lambda event: str(event.get("reason", ""))),
-        Column("Object", _event_object),
+        Column("Object", eventcolumns.involved),
         _wide("Subobject", lambda event: str(event["involvedObject"].get("fieldPath", ""))),
-        _wide("Source", _event_source),
+        _wide("Source", eventcolumns.source),
         Column("Message", lambda event: str(event.get("message", "")).strip()),
-        _wide("First Seen", _first_seen),
+        _wide("First Seen", eventcolumns.first_seen),
         Column("Count", lambda event: int(event.get("count") or 1), "integer", priority=1),
         _wide("Name", _name),
     ),
@@ -226,15 +179,15 @@ COLUMNS: Mapping[str, tuple[Column, ...]] = {
     ),
     "nodes": (
         _NAME,
-        Column("Status", _node_status),
-        Column("Roles", _node_roles),
+        Column("Status", nodecolumns.status),
+        Column("Roles", nodecolumns.roles),
         _AGE,
-        Column("Version", _node_info("kubeletVersion")),
-        _wide("Internal-IP", _node_address("InternalIP")),
-        _wide("External-IP", _node_address("ExternalIP")),
-        _wide("OS-Image", _node_info("osImage")),
-        _wide("Kernel-Version", _node_info("kernelVersion")),
-        _wide("Container-Runtime", _node_info("containerRuntimeVersion")),
+        Column("Version", nodecolumns.info("kubeletVersion")),
+        _wide("Internal-IP", nodecolumns.address("InternalIP")),
+        _wide("External-IP", nodecolumns.address("ExternalIP")),
+        _wide("OS-Image", nodecolumns.info("osImage")),
+        _wide("Kernel-Version", nodecolumns.info("kernelVersion")),
+        _wide("Container-Runtime", nodecolumns.info("containerRuntimeVersion")),
     ),
     "pods": (
         _NAME,
