@@ -111,7 +111,7 @@ def test_an_object_that_somebody_puts_back_is_a_conflict(gateway):
 def test_a_server_that_is_not_there_is_unavailable_and_was_not_changed(api, monkeypatch):
     monkeypatch.setattr("nftwave.kube.gateway.ATTEMPTS", 1)
     gateway = api.gateway()
-    api.stop()
+    api.run(api.api.stop())
     with pytest.raises(ApiUnavailable, match="no answer from the API server") as error:
         gateway.create(CONFIG_MAPS, config_map(), NAMESPACE)
     assert error.value.carried_out is False
@@ -174,4 +174,5 @@ def test_following_begins_anew_when_its_place_has_expired(gateway, api, monkeypa
 
 def pod(name, uid):
     meta = {"name": name, "namespace": NAMESPACE, "uid": uid}
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": meta}
+    spec = {"containers": [{"name": "kube-proxy", "image": "kube-proxy"}]}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec}
