@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nftwave.lab import status, writes
@@ -78,6 +79,9 @@ class Handlers:
         return None
 
     def _object(self, resource: Resource, call: Call) -> Answer | Stream:
+        if not resource.namespaced and call.info.namespace:
+            # A Namespace's own requests name it as their namespace too; it is kept in none.
+            call = replace(call, info=replace(call.info, namespace=""))
         verb = call.info.verb
         if verb not in (_ITEM_VERBS if call.info.name else _COLLECTION_VERBS):
             raise status.method_not_allowed()
