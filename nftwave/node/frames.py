@@ -11,6 +11,7 @@ cut off, and says so.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from nftwave.node.facts import Unknown
@@ -22,6 +23,8 @@ REASONS = {
     # busybox timeout lets the signal's own status through.
     "143": "the command was stopped: it took longer than its 10 s",
 }
+
+_FORBIDDEN = re.compile("permission denied|operation not permitted", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,8 @@ class Block:
             return Unknown("not on the node" + (f": {self.last_line}" if self.last_line else ""))
         if self.status in REASONS:
             return Unknown(REASONS[self.status])
+        if _FORBIDDEN.search(self.text):
+            return Unknown(f"it needs root: {self.last_line}")
         return Unknown(f"{self.last_line or 'no output'} (exit status {self.status})")
 
 

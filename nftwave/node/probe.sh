@@ -60,14 +60,16 @@ fi
 
 begin nft; nft --version </dev/null 2>&1; finish nft $?
 begin tables
-tables=$($bound nft list tables </dev/null 2>&1)
+# nft warns on stderr in the middle of its own lines, so the two are not mixed where it succeeds.
+tables=$($bound nft list tables </dev/null 2>/dev/null)
 status=$?
+if [ $status -ne 0 ]; then tables=$($bound nft list tables </dev/null 2>&1); fi
 printf '%s\n' "$tables"
 finish tables $status
 for family in ip ip6; do
   case $tables in *"table $family kube-proxy"*)
     begin service_ips.$family
-    $bound nft -j list map $family kube-proxy service-ips </dev/null 2>&1
+    $bound nft -j list map $family kube-proxy service-ips </dev/null 2>/dev/null
     status=$?
     # nft may be built without JSON.
     if [ $status -ne 0 ]; then

@@ -64,7 +64,7 @@ def test_the_address_is_chosen_by_kind_or_template(choice, address):
 
 
 def test_a_node_without_that_kind_of_address_says_which_it_has():
-    with pytest.raises(BadInput, match="ExternalIP .it has: Hostname, InternalIP."):
+    with pytest.raises(BadInput, match=r"ExternalIP \(it has: Hostname, InternalIP\)"):
         address_of(NODE, "ExternalIP")
     with pytest.raises(BadInput, match="none at all"):
         address_of({"metadata": {"name": "x"}}, "InternalIP")

@@ -159,7 +159,7 @@ def test_no_nft_is_none_and_tables_are_unknown():
 
 def test_nft_without_root_says_so():
     seen = facts(block("tables", "Operation not permitted (you must be root)", 1))
-    assert "you must be root" in why(seen.tables)
+    assert "it needs root" in why(seen.tables)
 
 
 def test_warnings_of_nft_are_not_tables():
