@@ -99,11 +99,18 @@ def _timed(lines: list[str]) -> list[tuple[datetime, str]]:
     timed = []
     for line in lines:
         if match := _KLOG.match(line):
-            month, day, hour, minute, second, microsecond = (int(part) for part in match.groups())
-            year = datetime.now(UTC).year
-            moment = datetime(year, month, day, hour, minute, second, microsecond, tzinfo=UTC)
+            moment = _klog_time([int(part) for part in match.groups()])
         timed.append((moment, line))
     return timed
+
+
+def _klog_time(parts: list[int]) -> datetime:
+    """The latest moment that a head without a year can mean."""
+    now = datetime.now(UTC)
+    month, day, hour, minute, second, microsecond = parts
+    moment = datetime(now.year, month, day, hour, minute, second, microsecond, tzinfo=UTC)
+    # Clocks may differ by a little; a day ahead is last year.
+    return moment if moment < now + timedelta(days=1) else moment.replace(year=now.year - 1)
 
 
 async def _follow(

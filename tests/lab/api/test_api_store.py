@@ -133,5 +133,8 @@ def test_default_values_are_no_change_of_the_spec():
     metadata = {"name": "d", "namespace": "default"}
     store.create("daemonsets.apps", {"metadata": metadata, "spec": spec})
     again = store.update("daemonsets.apps", {"metadata": metadata, "spec": spec})
-    assert again["metadata"]["generation"] == 1
     assert again["metadata"]["resourceVersion"] == "1"
+    labelled = {**metadata, "labels": {"a": "b"}}
+    again = store.update("daemonsets.apps", {"metadata": labelled, "spec": spec})
+    assert again["metadata"]["resourceVersion"] == "2"
+    assert again["metadata"]["generation"] == 1

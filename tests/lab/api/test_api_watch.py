@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import json
 import threading
 
@@ -180,3 +182,10 @@ def test_watches_whose_clients_went_away_are_forgotten(served):
         if served.do(lambda: not served.store._subscriptions["configmaps"]):
             return
     raise AssertionError("the watch is still there")
+
+
+def test_a_server_that_stops_ends_its_watches(served):
+    with served.opened("GET", f"{CONFIG_MAPS}?watch=1&timeoutSeconds=60") as response:
+        served.run(served.api.stop())
+        with contextlib.suppress(http.client.IncompleteRead, ConnectionResetError):
+            assert response.read() == b""
