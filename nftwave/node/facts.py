@@ -87,7 +87,8 @@ class NodeFacts:
     proxy_mode: str | Unknown
     """What kube-proxy answers to `/proxyMode` on 127.0.0.1:10249."""
     last_sync: Mapping[Family, float] | Unknown
-    """`kubeproxy_sync_proxy_rules_last_timestamp_seconds`, by family; 0 before the first sync."""
+    """`kubeproxy_sync_proxy_rules_last_timestamp_seconds`, by family; no entry or
+    0 before the first sync. Older kube-proxies name no family: then one value stands for both."""
     sync_failures: Mapping[Family, float] | Unknown
     """`kubeproxy_sync_proxy_rules_nftables_sync_failures_total`; no entry where not reported."""
     process_started: float | Unknown

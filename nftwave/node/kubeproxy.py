@@ -57,8 +57,8 @@ def proxy_mode(text: str, *, ok: bool) -> str:
 def samples(text: str, *, ok: bool, name: str) -> dict[Family, float]:
     """The samples of one metric, by IP family.
 
-    Before Kubernetes 1.34 or so the sync metrics had no `ip_family`: their one value then stands
-    for both families.
+    Older kube-proxies have no label `ip_family` (1.36.2 has it, measured): their one value then
+    stands for both families, and tells of whichever was synced last.
     """
     got = answer(text, ok=ok)
     if got.status != _OK:
@@ -86,7 +86,10 @@ def process_started(text: str, *, ok: bool) -> float:
 
 
 def health(text: str, *, ok: bool) -> Health:
-    """`/healthz`: its status, and each family's where the body tells (it does from 1.3x on)."""
+    """`/healthz`: its status, and each family's where the body tells.
+
+    1.36.2 tells (measured); older kube-proxies do not.
+    """
     got = answer(text, ok=ok)
     try:
         told = json.loads(got.body)["status"]

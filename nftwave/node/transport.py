@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING
 import paramiko
 
 from nftwave.errors import Unreachable
-from nftwave.node import knownhosts
+from nftwave.node import hostkey, knownhosts
 from nftwave.node.host import Access, host_port
-from nftwave.node.identities import Identity, Offer, offer
+from nftwave.node.identities import offer
+from nftwave.node.login import HungUpBetweenKeys, log_in
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
     from nftwave.node.deadline import Deadline
     from nftwave.node.knownhosts import KnownKey
@@ -47,10 +48,6 @@ class _DroppedBeforeBanner(Unreachable):
     """The server hung up before it said anything: sshd's MaxStartups does so under a burst."""
 
 
-class _HungUpBetweenKeys(Unreachable):
-    """The server hung up though there are keys that it has not judged yet."""
-
-
 @contextmanager
 def stages(access: Access, deadline: Deadline) -> Iterator[Stage]:
     """Inside this block foreign exceptions become Unreachable that says which stage was reached."""
@@ -59,7 +56,7 @@ def stages(access: Access, deadline: Deadline) -> Iterator[Stage]:
         yield stage
     except FOREIGN as error:
         where = host_port(access.host, access.port)
-        if deadline.expired or isinstance(error, TimeoutError):
+        if deadline.expired or (isinstance(error, TimeoutError) and not error.errno):
             what = f"{where}: no answer within {deadline.seconds:g} s, while {stage.doing}"
         else:
             what = f"{where}: {_words(error)}, while {stage.doing}"
@@ -98,7 +95,7 @@ def secure(
     while True:
         try:
             return _secured(access, dial(deadline), deadline, tried)
-        except _HungUpBetweenKeys:
+        except HungUpBetweenKeys:
             continue
         except _DroppedBeforeBanner:
             if pause > _LAST_PAUSE or deadline.remaining() < pause:
@@ -119,7 +116,7 @@ def _secured(
                 _handshake(access, transport, known, deadline, stage)
                 stage.doing = f"logging in as {access.user}"
                 with offer(access) as keys:
-                    _log_in(access, transport, keys, deadline, tried)
+                    log_in(access, transport, keys, deadline, tried)
     except BaseException:
         sock.close()
         raise
@@ -153,54 +150,7 @@ def _handshake(
             ) from error
         raise
     key = transport.get_remote_server_key()
-    knownhosts.verify(access, known, key.get_name(), key.asbytes())
-
-
-def _log_in(
-    access: Access, transport: paramiko.Transport, keys: Offer, deadline: Deadline, tried: list[str]
-) -> None:
-    if _let_in(access, transport, keys.identities, deadline, tried):
-        return
-    said = [f"tried {', '.join(tried)}" if tried else "there was no key to try"]
-    said += [f"could not use {reason}" for reason in keys.unusable]
-    raise Unreachable(
-        f"{host_port(access.host, access.port)}: not let in as {access.user}: {'; '.join(said)}",
-        node=access.node,
-        next_step=f"check ssh.user and ssh.identity_file, or what `ssh -v {access.user}@"
-        f"{access.host}` says",
-    )
-
-
-def _let_in(
-    access: Access,
-    transport: paramiko.Transport,
-    identities: Sequence[Identity],
-    deadline: Deadline,
-    tried: list[str],
-) -> bool:
-    """Offer the keys that `tried` does not name, one after another; add each to it."""
-    left = [identity for identity in identities if identity.name not in tried]
-    for number, identity in enumerate(left):
-        tried.append(identity.name)
-        try:
-            more = transport.auth_publickey(access.user, identity.key)
-        except paramiko.BadAuthenticationType as error:
-            more = error.allowed_types
-        except paramiko.AuthenticationException as error:
-            # paramiko calls it so too when the deadline has closed the connection.
-            if deadline.expired:
-                raise
-            if transport.is_active():
-                continue
-            # MaxAuthTries; or asyncssh, whose server answers one key of paramiko's only.
-            if number > 0:
-                tried.pop()
-                raise _HungUpBetweenKeys("") from error
-            return False
-        if more:
-            tried.append(f"the server then asks for {' and '.join(more)}")
-        return not more
-    return False
+    hostkey.verify(access, known, key.get_name(), key.asbytes())
 
 
 def _words(error: BaseException) -> str:

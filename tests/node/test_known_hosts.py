@@ -8,7 +8,8 @@ import pytest
 
 from nftwave.errors import Unreachable
 from nftwave.node.host import Access
-from nftwave.node.knownhosts import algorithms, fingerprint, known_keys, verify
+from nftwave.node.hostkey import verify
+from nftwave.node.knownhosts import algorithms, fingerprint, known_keys
 from nftwave.node.probe import probe
 
 from .sshservers import HOST, public
