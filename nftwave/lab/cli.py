@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from nftwave.lab import folder
-from nftwave.lab.control import LabError, NotRunningError
+from nftwave.lab.control import BadRequestError, LabError, NotRunningError
 from nftwave.lab.launch import Lab, cluster_of, start
 
 BAD_INPUT, FAILED = 2, 1
@@ -47,7 +47,7 @@ def up(
         "v1.36.2"
     ),
     fault: Annotated[list[str], typer.Option(metavar="NODE=NAME", help="A fault to begin with; "
-                                             "see `nftwave lab faults`. May be repeated.")] = [],  # noqa: B006  typer copies it
+                                             "see `nftwave lab faults`. May be repeated.")] = [],
     directory: Folder = DEFAULT_FOLDER,
 ) -> None:  # fmt: skip
     """Start a lab and print how to use it."""
@@ -74,7 +74,7 @@ def up(
             start(directory, clusters=clusters, nodes=nodes, speed=speed, faults=placed,
                   kubernetes=kubernetes)  # fmt: skip
         except LabError as error:
-            _fail(error)
+            _fail(error, BAD_INPUT if isinstance(error, BadRequestError) else FAILED)
     typer.echo(_usage(directory, nodes))
 
 
@@ -170,7 +170,7 @@ def _row(cluster: str, name: str, node: dict[str, object]) -> tuple[str, ...]:
 @app.command()
 def faults() -> None:
     """List the faults that can be injected."""
-    from nftwave.lab.faults import FAULTS  # noqa: PLC0415  needs nothing heavy, but not for --help
+    from nftwave.lab.faults import FAULTS
 
     for name, what in sorted(FAULTS.items()):
         typer.echo(f"{name:<18} {what}")

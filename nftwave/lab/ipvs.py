@@ -86,7 +86,7 @@ def some_connections(
 
 def _hex_address(address: str) -> str:
     one = ipaddress.ip_address(address)
-    return f"[{one.exploded}]" if one.version == 6 else f"{int(one):08X}"  # noqa: PLR2004  IPv6
+    return f"[{one.exploded}]" if one.version == 6 else f"{int(one):08X}"
 
 
 def show_table(servers: Iterable[VirtualServer], connections: Sequence[Connection]) -> str:

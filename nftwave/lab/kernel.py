@@ -46,7 +46,7 @@ class Kernel:
     scheduler: str = "rr"
     left_behind: bool = False
     proxy_families: list[str] = field(default_factory=list)
-    proxy_settings: ProxySettings = ProxySettings()
+    proxy_settings: ProxySettings = field(default_factory=ProxySettings)
     connections: list[ipvs.Connection] = field(default_factory=list)
 
     @property

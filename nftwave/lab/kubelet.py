@@ -88,7 +88,7 @@ class Kubelet:
             run.ending = True  # type: ignore[union-attr]
             self._start(self._end(run, pod))  # type: ignore[arg-type]
 
-    def _start(self, work) -> asyncio.Task[None]:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    def _start(self, work) -> asyncio.Task[None]:  # type: ignore[no-untyped-def]
         task: asyncio.Task[None] = asyncio.get_running_loop().create_task(work)
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)

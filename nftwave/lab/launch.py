@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import subprocess
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nftwave.lab import folder
-from nftwave.lab.control import LabError, NotRunningError, ask
+from nftwave.lab.control import BAD_REQUEST, BadRequestError, LabError, NotRunningError, ask
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
 UP_WITHIN = 120.0  # seconds
 DOWN_WITHIN = 15.0
@@ -64,10 +65,9 @@ class Lab:
 
     def stop(self) -> None:
         """Stop the lab and wait until its process has gone. Raises NotRunningError."""
-        state = self.directory / folder.STATE
-        ask(self.directory, "down")
+        pid: int = ask(self.directory, "down")
         deadline = time.monotonic() + DOWN_WITHIN
-        while state.exists():
+        while not _gone(pid):
             if time.monotonic() > deadline:
                 raise LabError(f"the lab in {self.directory} does not end: see {folder.LOG} there")
             time.sleep(POLL)
@@ -77,7 +77,7 @@ def start(
     directory: Path, *, clusters: int = 1, nodes: int = 5, speed: float = 10.0,
     faults: Sequence[tuple[str, str, str]] = (), kubernetes: str = "v1.36.2", tied: bool = False,
 ) -> tuple[Lab, subprocess.Popen[bytes]]:  # fmt: skip
-    """Start a lab's process and wait until it serves. Raises LabError with the log's end.
+    """Start a lab's process and wait until it serves.
 
     Args:
         directory: made if it is not there; its files are written over.
@@ -87,6 +87,10 @@ def start(
         faults: cluster, node and name of each, injected before anything is served.
         kubernetes: the version that everything claims to be.
         tied: the lab ends when this process does.
+
+    Raises:
+        BadRequestError: a fault that cannot be.
+        LabError: it did not start; the text has the end of its log.
     """
     directory.mkdir(parents=True, exist_ok=True)
     directory = directory.absolute()
@@ -100,10 +104,21 @@ def start(
     with (directory / folder.LOG).open("wb") as log:
         process = subprocess.Popen(
             command, stdin=subprocess.PIPE if tied else subprocess.DEVNULL, stdout=log, stderr=log,
-            start_new_session=not tied,
+            start_new_session=True,  # Ctrl-C is for whoever uses the lab, not for the lab
         )  # fmt: skip
     _wait_until_up(directory, process)
     return Lab(directory), process
+
+
+def _gone(pid: int) -> bool:
+    """Whether the process has ended; if it was ours, take its exit status."""
+    with contextlib.suppress(ChildProcessError):
+        return os.waitpid(pid, os.WNOHANG)[0] == pid
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    return False
 
 
 def _wait_until_up(directory: Path, process: subprocess.Popen[bytes]) -> None:
@@ -112,6 +127,8 @@ def _wait_until_up(directory: Path, process: subprocess.Popen[bytes]) -> None:
         if process.poll() is not None or time.monotonic() > deadline:
             process.kill()
             end = (directory / folder.LOG).read_text(encoding="utf-8", errors="replace")[-1000:]
+            if process.wait() == BAD_REQUEST:
+                raise BadRequestError(end.strip().splitlines()[-1])
             raise LabError(f"the lab did not start; the end of {directory / folder.LOG}:\n{end}")
         try:
             state = json.loads((directory / folder.STATE).read_text(encoding="utf-8"))

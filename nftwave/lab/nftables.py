@@ -24,7 +24,7 @@ class Element:
         key = " . ".join(map(str, self.key))
         return f"{key} : goto {self.goto}" if self.goto else key
 
-    def json(self) -> Any:  # noqa: ANN401  whatever JSON value
+    def json(self) -> Any:
         """As nft -j prints it."""
         key: Any = self.key[0] if len(self.key) == 1 else {"concat": list(self.key)}
         return [key, {"goto": {"target": self.goto}}] if self.goto else key

@@ -23,7 +23,7 @@ HOME_URL="https://www.debian.org/"
 SUPPORT_URL="https://www.debian.org/support"
 BUG_REPORT_URL="https://bugs.debian.org/"
 """
-PASSWD = """root:x:0:0:root:/root:/bin/bash
+USERS = """root:x:0:0:root:/root:/bin/bash
 lab:x:1000:1000:lab:/home/lab:/bin/bash
 """
 MODULES = """nf_tables 303104 168 nft_chain_nat,nft_compat, Live 0x0000000000000000
@@ -64,7 +64,7 @@ IPVS_SYSCTLS = {
 ROOT_ONLY = frozenset({"/proc/net/ip_vs_conn", "/proc/net/nf_conntrack", "/etc/shadow"})
 STATIC: Mapping[str, Show] = {
     "/etc/os-release": lambda: OS_RELEASE,
-    "/etc/passwd": lambda: PASSWD,
+    "/etc/passwd": lambda: USERS,
     "/etc/shadow": lambda: "root:*:20000:0:99999:7:::\n",
     "/etc/hosts": lambda: "127.0.0.1\tlocalhost\n",
     "/usr/lib/os-release": lambda: OS_RELEASE,

@@ -12,7 +12,7 @@ from nftwave.lab.proxytable import ProxySettings
 MODES = ("iptables", "ipvs", "nftables")
 
 
-class BadConfig(Exception):  # noqa: N818  the text is what kube-proxy logs
+class BadConfig(Exception):
     """kube-proxy dies of this configuration."""
 
 

@@ -38,7 +38,7 @@ def metrics(mode: str, synced: Mapping[str, float], started: float, version: str
         lines += _head(name)
         for family in synced:
             lines += _histogram(name, family)
-    queued = {family: started + 2 for family in ("IPv4", "IPv6")}
+    queued = dict.fromkeys(("IPv4", "IPv6"), started + 2)
     _plain(lines, "kubeproxy_sync_proxy_rules_endpoint_changes_pending", [("", 0)])
     _plain(lines, "kubeproxy_sync_proxy_rules_last_queued_timestamp_seconds", _by_family(queued))
     _plain(lines, "kubeproxy_sync_proxy_rules_last_timestamp_seconds", _by_family(synced))
@@ -83,7 +83,7 @@ def _histogram(name: str, family: str) -> list[str]:
 
 def _number(value: float) -> str:
     """As Go's strconv.FormatFloat(…, 'g') writes times: 1.7953150314514022e+09."""
-    if value < 1e6:  # noqa: PLR2004  Go's boundary is higher, but only times are large here
+    if value < 1e6:
         return f"{value:g}"
     mantissa, exponent = f"{value:.16e}".split("e")
     return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent):+03d}"

@@ -15,7 +15,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from nftwave.lab import addresses, folder
-from nftwave.lab.control import HOST, Control
+from nftwave.lab.control import BAD_REQUEST, HOST, Control
+from nftwave.lab.faults import UnknownFaultError
 from nftwave.lab.world import Shape, World
 
 with contextlib.suppress(ImportError):
@@ -101,7 +102,10 @@ def main() -> None:
     try:
         asyncio.run(serve(given.directory, shape, given.fault, tied=given.tied))
     except addresses.NoAddressError as error:
-        sys.exit(f"nftwave lab: {error}")
+        sys.exit(str(error))
+    except UnknownFaultError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(BAD_REQUEST)
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ class ServicePort:
     @property
     def family(self) -> str:
         """The nftables family of its address."""
-        return "ip6" if ipaddress.ip_address(self.cluster_ip).version == 6 else "ip"  # noqa: PLR2004
+        return "ip6" if ipaddress.ip_address(self.cluster_ip).version == 6 else "ip"
 
     @property
     def chain(self) -> str:
@@ -64,7 +64,7 @@ def _ports(store: Store) -> list[ServicePort]:
         metadata = one["metadata"]
         owner = metadata.get("labels", {}).get("kubernetes.io/service-name", "")
         slices.setdefault((metadata["namespace"], owner), []).append(one)
-    found = []
+    found: list[ServicePort] = []
     for service in store.list(SERVICES):
         metadata, spec = service["metadata"], service["spec"]
         key = (metadata["namespace"], metadata["name"])

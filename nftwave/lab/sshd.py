@@ -81,7 +81,7 @@ class NodeServer(asyncssh.SSHServer):
         """The lab's identity, and only as user lab."""
         return username == USER and key == self._daemon.identity
 
-    def connection_requested(self, dest_host: str, dest_port: int, orig_host: str, orig_port: int):  # type: ignore[no-untyped-def]  # noqa: ANN201
+    def connection_requested(self, dest_host: str, dest_port: int, orig_host: str, orig_port: int):  # type: ignore[no-untyped-def]
         """A jump to another node, or a look at the node's own HTTP ports."""
         del orig_host, orig_port
         if dest_host in LOOPBACK and dest_port in {METRICS_PORT, HEALTH_PORT}:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 OPTIONS = {"errexit": "e", "nounset": "u", "xtrace": "x", "noglob": "f", "noexec": "n",
            "allexport": "a", "verbose": "v", "noclobber": "C", "pipefail": "pipefail"}  # fmt: skip
 STOPPED_BY_SIGNAL = 128
+NOT_FOUND = 127
 
 
 async def colon(_shell: Shell, _args: list[str]) -> int:
@@ -328,16 +329,14 @@ async def command(shell: Shell, args: list[str]) -> int:
     if not verbose:
         await shell.call(args, {}, shell.streams, functions=False)
         return shell.status
-    status = 0
-    for name in args[1:]:
-        what = describe(shell, name)
-        status = status if what else 127
-        if what and args[0] == "-V" and what != name:
-            what = f"{name} is {what}"
-        elif args[0] == "-V":
-            what = f"{name}: not found" if not what else f"{name} is a shell builtin"
-        await shell.write(1, what + "\n" if what else "")
-    return status
+    name = args[1]
+    what = describe(shell, name)
+    if args[0] == "-V":
+        kind = f"is {what}" if what != name else "is a shell builtin"
+        await shell.write(1, f"{name} {kind}\n" if what else f"{name}: not found\n")
+    elif what:
+        await shell.write(1, what + "\n")
+    return 0 if what else NOT_FOUND
 
 
 def describe(shell: Shell, name: str) -> str:

@@ -10,7 +10,9 @@ from nftwave.lab.shell.files import FileError
 if TYPE_CHECKING:
     from nftwave.lab.shell.interpreter import Shell
 
-UNARY = frozenset("-b -c -d -e -f -h -L -n -p -r -S -s -t -w -x -z".split())
+UNARY = frozenset(
+    ["-b", "-c", "-d", "-e", "-f", "-h", "-L", "-n", "-p", "-r", "-S", "-s", "-t", "-w", "-x", "-z"]
+)
 NUMERIC = {
     "-eq": lambda a, b: a == b,
     "-ne": lambda a, b: a != b,
@@ -67,7 +69,7 @@ def _not(shell: Shell, tokens: list[str]) -> bool:
 
 
 def _is_binary(tokens: list[str]) -> bool:
-    return len(tokens) > 2 and (tokens[1] in NUMERIC or tokens[1] in TEXTUAL)  # noqa: PLR2004  a, op, b
+    return len(tokens) > 2 and (tokens[1] in NUMERIC or tokens[1] in TEXTUAL)
 
 
 def _primary(shell: Shell, tokens: list[str]) -> bool:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nftwave.lab.shell import arithmetic, syntax
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from nftwave.lab.shell.interpreter import Shell
 
 GLOB = re.compile(r"[*?\[]")

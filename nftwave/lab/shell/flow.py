@@ -22,7 +22,7 @@ BASH = Dialect("bash", "unbound variable", "{shell}: line {line}: {name}: comman
                escapes_in_echo=False)  # fmt: skip
 
 
-class LoopExit(Exception):  # noqa: N818  control flow of the script, not an error
+class LoopExit(Exception):
     """`break` and `continue`."""
 
     def __init__(self, levels: int, *, again: bool) -> None:
@@ -31,9 +31,9 @@ class LoopExit(Exception):  # noqa: N818  control flow of the script, not an err
         self.again = again
 
 
-class FunctionReturn(Exception):  # noqa: N818  control flow of the script, not an error
+class FunctionReturn(Exception):
     """`return`."""
 
 
-class ShellExit(Exception):  # noqa: N818  control flow of the script, not an error
+class ShellExit(Exception):
     """`exit`, or an error that ends a shell."""

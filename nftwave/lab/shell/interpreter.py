@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
 from nftwave.lab.shell import builtins, expansion, syntax
 from nftwave.lab.shell.files import FileError
 from nftwave.lab.shell.flow import DASH, Dialect, FunctionReturn, LoopExit, ShellExit
@@ -12,6 +13,9 @@ from nftwave.lab.shell.parser import parse
 from nftwave.lab.shell.process import EXIT_BROKEN_PIPE, SIGNALS, Call, Process, Session, find_tool
 from nftwave.lab.shell.redirection import Streams, held, redirected
 from nftwave.lab.shell.streams import BrokenPipe, Capture, Content, Pipe
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
 YIELD_EVERY = 64  # commands; so that a busy loop on one node does not hold up the others
 
@@ -295,7 +299,7 @@ class Shell:
                     break
         self.status = status
 
-    async def rounds(self, command: syntax.Loop | syntax.For):  # type: ignore[no-untyped-def]  # noqa: ANN201
+    async def rounds(self, command: syntax.Loop | syntax.For):  # type: ignore[no-untyped-def]
         """One item for each round of a loop."""
         if isinstance(command, syntax.Loop):
             while await self.test(command.condition) != command.until:

@@ -6,10 +6,12 @@ import asyncio
 import posixpath
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from nftwave.lab.shell.files import Files
 from nftwave.lab.shell.streams import BrokenPipe, Sink, Source
+
+if TYPE_CHECKING:
+    from nftwave.lab.shell.files import Files
 
 SIGNALS = {"HUP": 1, "INT": 2, "QUIT": 3, "KILL": 9, "USR1": 10, "USR2": 12, "PIPE": 13,
            "ALRM": 14, "TERM": 15}  # fmt: skip

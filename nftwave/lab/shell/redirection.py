@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,8 @@ from nftwave.lab.shell.flow import BASH
 from nftwave.lab.shell.streams import Content, Sink, Source
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from nftwave.lab.shell.interpreter import Shell
 
 Stream = Source | Sink

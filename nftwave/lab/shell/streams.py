@@ -8,7 +8,7 @@ from typing import Protocol
 PIPE_SIZE = 65536  # characters; pipe(7): 16 pages
 
 
-class BrokenPipe(Exception):  # noqa: N818  it is a signal to the writer, SIGPIPE, not a failure
+class BrokenPipe(Exception):
     """Nobody reads any more."""
 
 
@@ -70,11 +70,15 @@ class Pipe:
 
     async def readline(self) -> str:
         """One line."""
-        while "\n" not in self._text and not self._ended:
+        found = ""
+        while True:
+            part, newline, self._text = self._text.partition("\n")
+            found += part + newline
+            # There is room again, also for the rest of a line that is longer than the pipe.
+            self._changed.set()
+            if newline or self._ended:
+                return found
             await self._wait()
-        line, newline, self._text = self._text.partition("\n")
-        self._changed.set()
-        return line + newline
 
     async def _wait(self) -> None:
         self._changed.clear()

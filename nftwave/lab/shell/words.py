@@ -10,7 +10,24 @@ from nftwave.lab.shell import syntax
 OPERATORS = frozenset("|&;()<>\n")
 WORD_ENDS = OPERATORS | {" ", "\t"}
 RESERVED = frozenset(
-    "! { } if then else elif fi while until do done for in case esac".split(),
+    [
+        "!",
+        "{",
+        "}",
+        "if",
+        "then",
+        "else",
+        "elif",
+        "fi",
+        "while",
+        "until",
+        "do",
+        "done",
+        "for",
+        "in",
+        "case",
+        "esac",
+    ],
 )
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 PARAMETER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|[0-9]+|[@*#?$!-]")

@@ -81,7 +81,7 @@ def _json(entries: list[dict[str, Any]]) -> str:
 
 
 def _no_such(kernel: Kernel, words: list[str]) -> str:
-    """nft's message: the command, and a mark under the name that is not there (measured, 1.0.6)."""
+    """Nft's message: the command, and a mark under the name that is not there (measured, 1.0.6)."""
     line = " ".join(words)
     if words[:1] != ["list"] or len(words) not in {4, 5}:
         return f"Error: syntax error, unexpected string\n{line}\n^\n"

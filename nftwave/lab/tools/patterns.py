@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import functools
 import re
+from typing import TYPE_CHECKING
 
-from nftwave.lab.shell.process import Call, Tool
 from nftwave.lab.tools.text import inputs, options
+
+if TYPE_CHECKING:
+    from nftwave.lab.shell.process import Call, Tool
 
 SWAPPED = frozenset("(){}+?|")  # special with a backslash in basic expressions, without in extended
 CLASSES = {
@@ -95,7 +98,7 @@ def _shown(
         return f"{prefix}{len(selected)}\n"
     if "l" in flags:
         return f"{name}\n" if selected else ""
-    lines = []
+    lines: list[str] = []
     for place, line in selected:
         number = f"{place}:" if "n" in flags else ""
         shown = [one.group() for one in matcher.finditer(line) if one.group()]
@@ -132,7 +135,7 @@ class SedScript:
         if name in "sy":
             delimiter, parts = text[place], [""]
             place += 1
-            while len(parts) < 3 and place < len(text):  # noqa: PLR2004  pattern, replacement, flags
+            while len(parts) < 3 and place < len(text):
                 if text[place] == "\\" and place + 1 < len(text):
                     escaped = text[place + 1]
                     parts[-1] += escaped if escaped == delimiter else "\\" + escaped
@@ -155,7 +158,7 @@ class SedScript:
             raise ValueError(f"-e expression #1, char {place}: unknown command: `{name}'")
         return [], place
 
-    def selects(self, place: int, line: str, number: int, last: bool) -> bool:  # noqa: FBT001
+    def selects(self, place: int, line: str, number: int, last: bool) -> bool:
         """Whether the command's addresses select the line."""
         first, second, negated, _, _ = self.commands[place]
         if first is None:
@@ -172,7 +175,7 @@ class SedScript:
             return not negated
         return negated
 
-    def _at(self, address: str, line: str, number: int, last: bool) -> bool:  # noqa: FBT001
+    def _at(self, address: str, line: str, number: int, last: bool) -> bool:
         if address == "$":
             return last
         if address.isdigit():

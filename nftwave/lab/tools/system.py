@@ -119,7 +119,7 @@ async def env(call: Call) -> int:
     path = environment.get("PATH") or call.environment.get("PATH", "")
     call.environment = environment
     status = await run(call, words, path=path)
-    if status == 127 and find_tool(call.machine, words[0], path) is None:  # noqa: PLR2004  not found
+    if status == 127 and find_tool(call.machine, words[0], path) is None:
         await call.error(f"'{words[0]}': No such file or directory")
     return status
 
@@ -279,7 +279,7 @@ async def mkdir(call: Call) -> int:
 async def mktemp(call: Call) -> int:
     """`mktemp`: -d and a template."""
     flags, names = options(call.args, "p")
-    template = names[0] if names else "/tmp/tmp.XXXXXXXXXX"  # noqa: S108  a path on the lab's node
+    template = names[0] if names else "/tmp/tmp.XXXXXXXXXX"
     path = call.path(re.sub("X{3,}$", f"{call.machine.next_pid():010d}", template))
     if "d" in flags:
         call.machine.files.make_directory(path, root=call.root)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from nftwave.lab.shell.files import FileError
-from nftwave.lab.shell.process import Call, Tool
-from nftwave.lab.shell.streams import BrokenPipe, read_all
+from nftwave.lab.shell.streams import read_all
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from nftwave.lab.shell.process import Call, Tool
 
 
 async def inputs(call: Call, names: list[str]) -> list[tuple[str, str]]:
@@ -68,6 +72,14 @@ async def head(call: Call) -> int:
     """`head`: -n and -c."""
     args = [re.sub(r"^-(\d+)$", r"-n\1", word) for word in call.args]
     flags, names = options(args, "nc")
+    if not names and "c" not in flags:
+        # Line by line: what writes without end is stopped by the pipe when this ends.
+        for _ in range(int(flags.get("n", "10"))):
+            line = await call.stdin.readline()
+            if not line:
+                break
+            await call.out(line)
+        return 0
     found = await inputs(call, names)
     for _, text in found:
         if "c" in flags:
@@ -120,7 +132,7 @@ async def cut(call: Call) -> int:
     return 0
 
 
-def _ranges(text: str):  # type: ignore[no-untyped-def]  # noqa: ANN202
+def _ranges(text: str):  # type: ignore[no-untyped-def]
     """Whether a place is in a list such as 1,3-5,7-."""
     spans = []
     for span in text.split(","):
@@ -145,7 +157,7 @@ async def tr(call: Call) -> int:
             if inside and second:
                 place = len(second) - 1 if complement else first.index(character)
                 new = second[min(place, len(second) - 1)]
-            squeezed = second if second else first
+            squeezed = second or first
             repeats = "s" in flags and out and out[-1] == new
             if not (repeats and ((new in squeezed) != (complement and not second))):
                 out.append(new)
@@ -235,7 +247,7 @@ async def seq(call: Call) -> int:
     """`seq`."""
     numbers = [int(word) for word in call.args]
     first = numbers[0] if len(numbers) > 1 else 1
-    step = numbers[1] if len(numbers) == 3 else 1  # noqa: PLR2004  seq FIRST STEP LAST
+    step = numbers[1] if len(numbers) == 3 else 1
     values = range(first, numbers[-1] + (1 if step > 0 else -1), step)
     await call.out("".join(f"{value}\n" for value in values))
     return 0
@@ -244,11 +256,8 @@ async def seq(call: Call) -> int:
 async def yes(call: Call) -> int:
     """`yes`, until nobody reads."""
     line = " ".join(call.args or ["y"]) + "\n"
-    try:
-        while True:
-            await call.out(line * 512)
-    except BrokenPipe:
-        raise
+    while True:
+        await call.out(line * 512)
 
 
 TOOLS: dict[str, Tool] = {

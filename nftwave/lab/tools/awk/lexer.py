@@ -6,8 +6,26 @@ import re
 from dataclasses import dataclass
 
 KEYWORDS = frozenset(
-    "BEGIN END function if else while for do break continue next exit return delete in getline "
-    "print printf".split()
+    [
+        "BEGIN",
+        "END",
+        "function",
+        "if",
+        "else",
+        "while",
+        "for",
+        "do",
+        "break",
+        "continue",
+        "next",
+        "exit",
+        "return",
+        "delete",
+        "in",
+        "getline",
+        "print",
+        "printf",
+    ]
 )
 TOKEN = re.compile(
     r"(?P<blank>[ \t]+|\\\r?\n|#[^\n]*)"
@@ -30,7 +48,8 @@ class AwkSyntaxError(Exception):
 @dataclass(frozen=True, slots=True)
 class Token:
     """Kind: keyword, name, call (a name right before a parenthesis), number, string, regex, op,
-    newline or end."""
+    newline or end.
+    """
 
     kind: str
     text: str

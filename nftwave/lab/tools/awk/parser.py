@@ -12,8 +12,29 @@ Tree = tuple[Any, ...]
 COMPARISONS = frozenset({"<", "<=", ">", ">=", "==", "!="})
 ASSIGNMENTS = frozenset({"=", "+=", "-=", "*=", "/=", "%=", "^="})
 BUILTINS = frozenset(
-    "length substr index split sub gsub match sprintf tolower toupper int system close sin cos "
-    "atan2 exp log sqrt rand srand".split()
+    [
+        "length",
+        "substr",
+        "index",
+        "split",
+        "sub",
+        "gsub",
+        "match",
+        "sprintf",
+        "tolower",
+        "toupper",
+        "int",
+        "system",
+        "close",
+        "sin",
+        "cos",
+        "atan2",
+        "exp",
+        "log",
+        "sqrt",
+        "rand",
+        "srand",
+    ]
 )
 SIMPLE = frozenset({"break", "continue", "next"})
 
@@ -114,7 +135,7 @@ class Parser:
             self.separators()
         return ("block", statements)
 
-    def statement(self) -> Tree:  # noqa: PLR0911  one return a kind of statement
+    def statement(self) -> Tree:
         """One statement."""
         if self.next == Token("op", "{"):
             return self.block()
@@ -337,7 +358,7 @@ class Parser:
             return ("step", op, left, False)
         return left
 
-    def primary(self) -> Tree:  # noqa: PLR0911  one return a kind of operand
+    def primary(self) -> Tree:
         """One operand."""
         token = self.next
         self.place += 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 from typing import Any
 
 from nftwave.lab.shell import formatting
@@ -19,7 +20,7 @@ class StrNum(str):
     __slots__ = ()
 
 
-class Leave(Exception):  # noqa: N818  control flow of the program
+class Leave(Exception):
     """break, continue, next, exit, return; with a value."""
 
     def __init__(self, kind: str, value: Value = "") -> None:
@@ -29,7 +30,7 @@ class Leave(Exception):  # noqa: N818  control flow of the program
 
 
 NUMBER = re.compile(r"\s*[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
-ARITHMETIC = {
+ARITHMETIC: dict[str, Callable[[float, float], float]] = {
     "+": lambda a, b: a + b,
     "-": lambda a, b: a - b,
     "*": lambda a, b: a * b,
@@ -37,7 +38,7 @@ ARITHMETIC = {
     "%": math.fmod,
     "^": lambda a, b: a**b,
 }
-COMPARE = {
+COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     "<": lambda a, b: a < b,
     "<=": lambda a, b: a <= b,
     ">": lambda a, b: a > b,
@@ -59,7 +60,7 @@ def to_text(value: Value, form: str = "%.6g") -> str:
     """As awk prints a number."""
     if not isinstance(value, float):
         return value
-    return str(int(value)) if value == int(value) and abs(value) < 1e16 else form % value  # noqa: PLR2004  exact integers
+    return str(int(value)) if value == int(value) and abs(value) < 1e16 else form % value
 
 
 def from_input(text: str) -> Value:
@@ -105,8 +106,6 @@ class Awk:
         except Leave as leave:
             if leave.kind != "exit":
                 raise
-        else:
-            leave = None
         try:
             for body in self.program.end:
                 self.statement(body)
@@ -272,7 +271,7 @@ class Awk:
             return to_number(value) != 0
         return value != ""
 
-    def value(self, tree: Tree) -> Value:  # noqa: C901, PLR0911, PLR0912  one case a kind of tree
+    def value(self, tree: Tree) -> Value:
         """Evaluate an expression."""
         match tree:
             case ("number" | "string", value):
@@ -280,8 +279,7 @@ class Awk:
             case ("regex", pattern):
                 return float(bool(expression(pattern, extended=True).search(self.record)))
             case ("group", [inner]):
-                value = self.value(inner)
-                return value
+                return self.value(inner)
             case ("group", inner):
                 return to_text(self.variables["SUBSEP"]).join(to_text(self.value(one))
                                                               for one in inner)  # fmt: skip
@@ -415,7 +413,7 @@ class Awk:
             return self.variables["RSTART"]
         return self.call_plain(name, [self.value(one) for one in arguments])
 
-    def call_plain(self, name: str, values: list[Value]) -> Value:  # noqa: PLR0911  one a function
+    def call_plain(self, name: str, values: list[Value]) -> Value:
         """Builtins that only need their values."""
         first = to_text(values[0]) if values else self.record
         match name:
@@ -423,8 +421,8 @@ class Awk:
                 return float(len(first))
             case "substr":
                 start = round(to_number(values[1])) - 1
-                length = round(to_number(values[2])) if len(values) > 2 else len(first)  # noqa: PLR2004  s, start, length
-                end = start + length if len(values) > 2 else len(first)  # noqa: PLR2004
+                length = round(to_number(values[2])) if len(values) > 2 else len(first)
+                end = start + length if len(values) > 2 else len(first)
                 return first[max(start, 0) : max(end, 0)]
             case "index":
                 return float(first.find(to_text(values[1])) + 1)
@@ -438,7 +436,7 @@ class Awk:
                 return float(int(to_number(values[0])))
             case "close" | "system" | "srand" | "rand":
                 return 0.0
-        functions = {"sin": math.sin, "cos": math.cos, "exp": math.exp, "log": math.log,
+        functions: dict[str, Callable[..., float]] = {"sin": math.sin, "cos": math.cos, "exp": math.exp, "log": math.log,
                      "sqrt": math.sqrt, "atan2": math.atan2}  # fmt: skip
         return float(functions[name](*(to_number(one) for one in values)))
 
@@ -462,7 +460,7 @@ class Awk:
 
     def replace(self, arguments: list[Tree], *, everywhere: bool) -> float:
         """`sub` and `gsub`."""
-        target = arguments[2] if len(arguments) > 2 else ("field", ("number", 0.0))  # noqa: PLR2004  target
+        target = arguments[2] if len(arguments) > 2 else ("field", ("number", 0.0))
         template = to_text(self.value(arguments[1]))
 
         def inserted(found: re.Match[str]) -> str:
@@ -479,10 +477,10 @@ class Awk:
     def split_into(self, arguments: list[Tree]) -> float:
         """`split`."""
         text = to_text(self.value(arguments[0]))
-        if len(arguments) > 2 and arguments[2][0] == "regex":  # noqa: PLR2004  text, array, separator
+        if len(arguments) > 2 and arguments[2][0] == "regex":
             parts = self.regex(arguments[2]).split(text) if text else []
         else:
-            separator = self.value(arguments[2]) if len(arguments) > 2 else self.variables["FS"]  # noqa: PLR2004
+            separator = self.value(arguments[2]) if len(arguments) > 2 else self.variables["FS"]
             parts = self.split(text, to_text(separator))
         array = self.array(arguments[1][1])
         array.clear()
