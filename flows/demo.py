@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
 
 from flows import terminal
 from flows.running import run_migration
-from nftwave.errors import BadInput
-from nftwave.lab import running_lab
+from nftwave.errors import BadInput, NftwaveError
+from nftwave.lab.control import LabError
+from nftwave.lab.launch import running_lab
 
 if TYPE_CHECKING:
     from nftwave.outcome import Outcome
@@ -36,7 +37,7 @@ def run_demo(
         " as fast as life.\nIt stands in for a real one: the same code with another fleet file"
         " migrates that.\n"
     )
-    with running_lab(lab_folder, clusters=1, nodes=nodes, speed=speed, faults=wanted) as lab:
+    with lab_errors(), running_lab(lab_folder, nodes=nodes, speed=speed, faults=wanted) as lab:
         return run_migration(
             CLUSTER,
             home=(directory / "prefect").absolute(),
@@ -44,6 +45,15 @@ def run_demo(
             fleet=lab.fleet_file,
             approve_by=approve_by,
         )
+
+
+@contextmanager
+def lab_errors() -> Iterator[None]:
+    """The lab stands alone and has errors of its own; here they become ours."""
+    try:
+        yield
+    except LabError as error:
+        raise NftwaveError(str(error), next_step="`nftwave lab faults` lists the faults") from error
 
 
 def _fault(text: str) -> tuple[str, str]:

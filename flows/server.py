@@ -29,6 +29,7 @@ START_DEADLINE = 180.0
 """Seconds for a server to become healthy; 4 to 12 s measured on 2 cores, the first start of a new
 folder being the slow one."""
 STOP_DEADLINE = 10.0
+DRAIN_DEADLINE = 10.0
 
 SETTINGS = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -63,7 +64,24 @@ def prefect_api(home: Path | None = None) -> Iterator[str]:
         try:
             yield url
         finally:
+            _drain()
             del os.environ["PREFECT_API_URL"]
+
+
+def _drain() -> None:
+    """Send what Prefect's client still holds, before the server goes.
+
+    Its logs and task states travel in the background; against a server that is gone already, its
+    own exit tries for a minute and complains.
+    """
+    if "prefect" not in sys.modules:
+        return
+    from prefect.events.worker import EventsWorker
+    from prefect.logging.handlers import APILogWorker
+
+    for worker in (APILogWorker, EventsWorker):
+        with suppress(Exception):  # what is lost is a copy in the UI
+            worker.drain_all(timeout=DRAIN_DEADLINE)
 
 
 @contextmanager

@@ -34,6 +34,10 @@ STANDING = {"verified": "green", "failed": "bold red", "unknown": "magenta"}
 STATUS = {"done": "bold green", "already-done": "bold green"}
 
 
+NOW_EVERY = 2.0
+"""Seconds between two lines that only say what is waited for, where each line stays."""
+
+
 class LiveProgress:
     """Progress on a terminal: finished steps stay, what is waited for moves below them."""
 
@@ -74,9 +78,14 @@ class PlainProgress:
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
+        self._last_now = 0.0
 
     def __call__(self, event: Event) -> None:
-        """Print one event."""
+        """Print one event; what is waited for at most each `NOW_EVERY` seconds."""
+        if event.kind == "now":
+            if time.monotonic() - self._last_now < NOW_EVERY:
+                return
+            self._last_now = time.monotonic()
         at = time.strftime("%H:%M:%S")
         took = f" ({event.seconds:.1f} s)" if event.seconds else ""
         mark = {"began": "…", "ended": "done", "broke": "FAILED"}.get(event.kind, "")
@@ -127,16 +136,16 @@ def show_error(error: NftwaveError) -> None:
         ERR.print(Text(line))
 
 
-def findings_table(findings: Sequence[Finding]) -> Table:
-    """Findings, most severe first; the remedy below what was seen."""
-    table = Table(title="Findings", title_justify="left", expand=False, show_lines=True)
-    for column in ("severity", "code", "subject"):
-        table.add_column(column, overflow="fold")
-    table.add_column("what was seen, why it matters, what to do", overflow="fold", ratio=1)
+def findings_text(findings: Sequence[Finding]) -> Text:
+    """Findings, most severe first; why it matters and the remedy below what was seen."""
+    text = Text()
     for f in findings:
-        body = Text.assemble(f.evidence, "\n", (f.why, "dim"), "\n→ ", f.remedy)
-        table.add_row(Text(f.severity, SEVERITY[f.severity]), f.code, f.subject, body)
-    return table
+        text.append(f"{f.severity:<8}", SEVERITY[f.severity])
+        text.append(f" {f.code}  ", "bold")
+        text.append(f"{f.subject}: {f.evidence}\n")
+        text.append(f"         {f.why}\n", "dim")
+        text.append(f"         → {f.remedy}\n")
+    return text
 
 
 def nodes_table(rows: Iterable[Mapping[str, str]], title: str) -> Table:

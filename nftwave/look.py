@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from nftwave.kube.gateway import Gateway
     from nftwave.kube.resources import Object
     from nftwave.ledger import Ledger
+    from nftwave.node.host import Access
 
 CONFIG_KEY = "config.conf"
 """Key of the kube-proxy ConfigMap that kubeadm writes the KubeProxyConfiguration to."""
@@ -122,6 +123,18 @@ def look_at_api(cluster: Cluster, gateway: Gateway) -> ClusterFacts:
     )
 
 
+def access_to(cluster: Cluster, node: NodeView) -> Access:
+    """How a node is reached, by the fleet file and the ssh config.
+
+    Raises:
+        BadInput: the Node has no such address, or the ssh config cannot be honoured.
+    """
+    access = resolve(cluster.ssh, node.object)
+    if access.connect_timeout is not None:
+        return access
+    return replace(access, connect_timeout=cluster.policy.deadlines.connect)
+
+
 def probe_nodes(
     cluster: Cluster,
     nodes: Iterable[NodeView],
@@ -133,7 +146,7 @@ def probe_nodes(
     accesses = {}
     for node in nodes:
         try:
-            accesses[node.name] = resolve(cluster.ssh, node.object)
+            accesses[node.name] = access_to(cluster, node)
         except BadInput as error:
             answers[node.name] = Unreachable(str(error), node=node.name)
     deadlines = cluster.policy.deadlines

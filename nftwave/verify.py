@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from nftwave.errors import BadInput, Unreachable
 from nftwave.evidence import Expected, NodeVerdict, judge
-from nftwave.node.access import resolve
+from nftwave.look import access_to
 from nftwave.node.jumps import JumpHosts
 from nftwave.node.parallel import on_each
 from nftwave.prove import Subject, prove
@@ -33,7 +33,7 @@ def verify_all(facts: ClusterFacts, gateway: Gateway, *, deadline: float) -> Ite
     for node in facts.targets:
         pod = pods.get(node.name)
         try:
-            access = resolve(cluster.ssh, node.object)
+            access = access_to(cluster, node)
         except BadInput as error:
             why = Unreachable(str(error), node=node.name)
             yield judge(node.name, why, pod, None, expected, at=time.time())

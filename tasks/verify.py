@@ -12,8 +12,7 @@ from prefect.states import Failed
 from nftwave import progress, report
 from nftwave.errors import BadInput, Unreachable
 from nftwave.evidence import Expected, NodeVerdict, Standing, judge
-from nftwave.node.access import resolve
-from nftwave.node.host import Access
+from nftwave.look import access_to
 from nftwave.prove import Subject, prove
 from tasks.step import step
 
@@ -33,7 +32,7 @@ def verify_node(run: Run, node: str, expected: Expected, deadline: float) -> Nod
     pod = run.successors.get(node) or next((p for p in run.facts.pods if p.node == node), None)
     view = next(n for n in run.facts.nodes if n.name == node)
     try:
-        access: Access = resolve(run.cluster.ssh, view.object)
+        access = access_to(run.cluster, view)
     except BadInput as error:
         why = Unreachable(str(error), node=node)
         verdict = judge(node, why, pod, None, expected, at=time.time())
