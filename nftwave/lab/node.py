@@ -8,7 +8,7 @@ from nftwave.lab import nodefiles
 from nftwave.lab.kernel import OLD_RELEASE, RELEASE, Kernel
 from nftwave.lab.kubelet import Kubelet
 from nftwave.lab.shell.files import Files
-from nftwave.lab.tools import awk, http, network, patterns, system, text
+from nftwave.lab.tools import awk, http, launchers, network, patterns, sed, system, text
 
 if TYPE_CHECKING:
     from nftwave.lab.kubeproxy import KubeProxy
@@ -17,7 +17,11 @@ if TYPE_CHECKING:
     from nftwave.lab.shell.process import Call, Process, Tool
     from nftwave.lab.store import Store
 
-COMMON: dict[str, Tool] = {**text.TOOLS, **patterns.TOOLS, **awk.TOOLS, **system.TOOLS}
+COMMON: dict[str, Tool] = {
+    name: tool
+    for module in (text, patterns, sed, awk, system, launchers)
+    for name, tool in module.TOOLS.items()
+}
 # Debian keeps these where the PATH of an ordinary user's SSH command does not look.
 IN_SBIN = frozenset({"conntrack", "ipvsadm", "nft", "sysctl"})
 FIRST_PID = 2000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 from typing import TYPE_CHECKING
 
@@ -43,6 +44,7 @@ class Shell:
         self.parameters = list(parameters)
         self.locals: list[dict[str, str | None]] = []
         self.status = 0
+        self.substituted = 0
         self.pid = session.machine.next_pid()
         self.background: Process | None = None
         self.jobs: dict[int, Process] = {}
@@ -137,15 +139,13 @@ class Shell:
         capture = Capture()
         shell = self.child()
         shell.streams[1] = capture
-        self.status = await shell.subshell(program.body)
+        self.substituted = await shell.subshell(program.body)
         return capture.text
 
     async def subshell(self, body: syntax.Sequence) -> int:
         """Run a body in this shell, which is a child, to its exit status."""
-        try:
+        with contextlib.suppress(ShellExit, FunctionReturn, LoopExit):
             await self.sequence(body)
-        except (ShellExit, FunctionReturn, LoopExit):
-            pass
         return await self.finish()
 
     async def sequence(self, body: syntax.Sequence) -> None:
@@ -327,7 +327,9 @@ class Shell:
     async def simple(self, command: syntax.Simple) -> None:
         """Assignments, a function, a builtin or a program."""
         self.line = command.line
-        before, self.status = self.status, 0 if not command.words else self.status
+        # Assignments alone have the status of their last substitution, or 0; but `$?` in them
+        # is still the status of the command before.
+        self.substituted = 0
         words = await expansion.fields(self, command.words)
         try:
             streams = await redirected(self, command.redirections)
@@ -338,8 +340,8 @@ class Shell:
         if not words:
             for name, word in command.assignments:
                 self.assign(name, await expansion.text(self, word))
+            self.status = self.substituted
             return
-        self.status = before if not command.words else self.status
         assignments = {name: await expansion.text(self, word) for name, word in command.assignments}
         await self.call(words, assignments, streams)
 

@@ -164,12 +164,12 @@ def test_metrics_have_the_recorded_names(changed, recordings):
     real = {line.split("{")[0].split(" ")[0] for line in output.splitlines() if line[0] != "#"}
     assert names <= real
     wanted = "kubeproxy_sync_proxy_rules_last_timestamp_seconds"
-    assert len(re.findall(rf'^{wanted}{{ip_family="IPv[46]"}} 1\.\d+e\+09$', ours, re.M)) == 2
+    assert len(re.findall(rf'^{wanted}{{ip_family="IPv[46]"}} 1\.\d+e\+09$', ours, re.MULTILINE)) == 2
 
 
 def test_the_log_says_what_the_recorded_log_said(changed, recordings):
     real = (recordings / "node" / "nftables" / "kube-proxy.log.txt").read_text("utf-8")
     ours = changed.kubectl("logs", "-n", "kube-system", "ds/kube-proxy")
-    message = re.compile(r'^[IE]\d{4} [\d:.]{15} +1 (\S+\] "[^"]*")', re.M)
+    message = re.compile(r'^[IE]\d{4} [\d:.]{15} +1 (\S+\] "[^"]*")', re.MULTILINE)
     wanted = {text for text in message.findall(real) if "iptables-restore" not in text}
     assert wanted <= set(message.findall(ours))

@@ -33,7 +33,7 @@ def test_a_restart_moves_every_node_one_after_the_other(fresh):
     fresh.kubectl("rollout", "restart", *DAEMON_SET)
     said = fresh.kubectl("rollout", "status", *DAEMON_SET, "--timeout=60s")
     assert "successfully rolled out" in said
-    fresh.until(lambda: all(BOTH <= set(one["tables"]) for one in fresh.nodes().values()), "tables")
+    fresh.until(lambda: all(set(one["tables"]) >= BOTH for one in fresh.nodes().values()), "tables")
     for node in fresh.nodes().values():
         assert node["mode"] == "nftables"
         assert node["virtualServers"] == []
@@ -99,10 +99,10 @@ def test_going_back_takes_the_tables_away_and_brings_ipvs_with_the_first_sync(fr
     node = "lab-1-node-1"
     fresh.switch_to("nftables")
     fresh.delete_proxy_of(node)
-    fresh.until(lambda: BOTH <= set(fresh.node(node)["tables"]), "nftables")
+    fresh.until(lambda: set(fresh.node(node)["tables"]) >= BOTH, "nftables")
     fresh.switch_to("ipvs")
     fresh.delete_proxy_of(node)
-    back = fresh.until(lambda: (fresh.node(node)["virtualServers"] and fresh.node(node)), "ipvs")
+    back = fresh.until(lambda: fresh.node(node)["virtualServers"] and fresh.node(node), "ipvs")
     assert back["mode"] == "ipvs"
     assert BOTH & set(back["tables"]) == set()
     assert "kube-ipvs0" in back["interfaces"]
@@ -123,14 +123,14 @@ def test_kube_proxy_dies_of_a_mode_that_does_not_exist(fresh):
     # It never came to the wipe: ipvs goes on without it.
     assert proxy["virtualServers"]
     log = fresh.kubectl("logs", "-n", "kube-system", proxy["kubeProxy"]["pod"])
-    assert re.search(r'Invalid value: .*NFTables.*must be iptables, ipvs, nftables', log)
+    assert re.search(r"Invalid value: .*NFTables.*must be iptables, ipvs, nftables", log)
 
 
 def test_new_services_appear_in_the_tables(fresh):
     node = "lab-1-node-1"
     fresh.switch_to("nftables")
     fresh.delete_proxy_of(node)
-    fresh.until(lambda: BOTH <= set(fresh.node(node)["tables"]), "nftables")
+    fresh.until(lambda: set(fresh.node(node)["tables"]) >= BOTH, "nftables")
     fresh.kubectl("create", "--validate=false", "-f", "-", stdin=json.dumps({
         "apiVersion": "v1", "kind": "List", "items": [
             {"apiVersion": "v1", "kind": "Service",

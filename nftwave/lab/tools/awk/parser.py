@@ -11,31 +11,6 @@ from nftwave.lab.tools.awk.lexer import AwkSyntaxError, Token, tokens
 Tree = tuple[Any, ...]
 COMPARISONS = frozenset({"<", "<=", ">", ">=", "==", "!="})
 ASSIGNMENTS = frozenset({"=", "+=", "-=", "*=", "/=", "%=", "^="})
-BUILTINS = frozenset(
-    [
-        "length",
-        "substr",
-        "index",
-        "split",
-        "sub",
-        "gsub",
-        "match",
-        "sprintf",
-        "tolower",
-        "toupper",
-        "int",
-        "system",
-        "close",
-        "sin",
-        "cos",
-        "atan2",
-        "exp",
-        "log",
-        "sqrt",
-        "rand",
-        "srand",
-    ]
-)
 SIMPLE = frozenset({"break", "continue", "next"})
 
 
@@ -61,7 +36,6 @@ class Parser:
     def __init__(self, found: list[Token]) -> None:
         self.tokens = found
         self.place = 0
-        self.no_in = False  # in the head of `for (x in y)`
         self.no_greater = False  # in print, where > redirects
 
     @property
@@ -141,38 +115,46 @@ class Parser:
             return self.block()
         if self.accept(";"):
             return ("block", [])
-        if self.accept("if"):
-            self.expect("(")
-            condition = self.expression()
-            self.expect(")")
-            body = self.body()
-            mark = self.place
-            self.separators()
-            if self.accept("else"):
-                return ("if", condition, body, self.body())
-            self.place = mark
-            return ("if", condition, body, None)
-        if self.accept("while"):
-            self.expect("(")
-            condition = self.expression()
-            self.expect(")")
-            return ("for", None, condition, None, self.body())
-        if self.accept("do"):
-            body = self.body()
-            self.separators()
-            self.expect("while")
-            self.expect("(")
-            condition = self.expression()
-            self.expect(")")
-            return ("do", body, condition)
-        return self.loop() if self.accept("for") else self.simple()
+        for keyword, parse_it in (("if", self.conditional), ("while", self.while_loop),
+                                  ("do", self.do_loop), ("for", self.for_loop)):  # fmt: skip
+            if self.accept(keyword):
+                return parse_it()
+        return self.simple()
+
+    def condition(self) -> Tree:
+        """`(…)` after if and while."""
+        self.expect("(")
+        condition = self.expression()
+        self.expect(")")
+        return condition
+
+    def conditional(self) -> Tree:
+        """`if … else …`."""
+        condition, body = self.condition(), self.body()
+        mark = self.place
+        self.separators()
+        if self.accept("else"):
+            return ("if", condition, body, self.body())
+        self.place = mark
+        return ("if", condition, body, None)
+
+    def while_loop(self) -> Tree:
+        """`while`."""
+        return ("for", None, self.condition(), None, self.body())
+
+    def do_loop(self) -> Tree:
+        """`do … while`."""
+        body = self.body()
+        self.separators()
+        self.expect("while")
+        return ("do", body, self.condition())
 
     def body(self) -> Tree:
         """The statement of an if or loop."""
         self.newlines()
         return self.statement()
 
-    def loop(self) -> Tree:
+    def for_loop(self) -> Tree:
         """`for (k in a)` or `for (;;)`."""
         self.expect("(")
         names = self.tokens[self.place : self.place + 4]
@@ -362,33 +344,39 @@ class Parser:
         """One operand."""
         token = self.next
         self.place += 1
-        match token.kind, token.text:
-            case "number", text:
-                return ("number", float(int(text, 16)) if text[:2].lower() == "0x" else float(text))
-            case "string", text:
-                return ("string", text)
-            case "regex", text:
-                return ("regex", text)
-            case "op", "$":
-                if op := self.accept("++", "--"):
-                    return ("step", op, ("field", self.primary()), True)
-                return ("field", self.primary())
-            case "op", "++" | "--":
+        if token.kind in {"string", "regex"}:
+            return (token.kind, token.text)
+        if token.kind == "number":
+            hexadecimal = token.text[:2].lower() == "0x"
+            return ("number", float(int(token.text, 16) if hexadecimal else token.text))
+        if token.kind in {"name", "call"}:
+            return self.named(token)
+        if token.text == "getline":
+            return ("getline",)
+        return self.operated(token)
+
+    def named(self, token: Token) -> Tree:
+        """A variable, an element or a call."""
+        if token.kind == "call":
+            self.expect("(")
+            return ("call", token.text, self.expressions(")"))
+        if token.text == "length":
+            return ("call", "length", [])
+        if self.accept("["):
+            return ("element", token.text, self.expressions("]"))
+        return ("variable", token.text)
+
+    def operated(self, token: Token) -> Tree:
+        """An operand that begins with an operator."""
+        match token.text:
+            case "$":
+                op = self.accept("++", "--")
+                field = ("field", self.primary())
+                return ("step", op, field, True) if op else field
+            case "++" | "--":
                 return ("step", token.text, self.primary(), True)
-            case "op", "-" | "+" | "!":
+            case "-" | "+" | "!":
                 return ("unary", token.text, self.primary())
-            case "op", "(":
-                inner = self.expressions(")")
-                return ("group", inner)
-            case "keyword", "getline":
-                return ("getline",)
-            case "call", name:
-                self.expect("(")
-                return ("call", name, self.expressions(")"))
-            case "name", "length":
-                return ("call", "length", [])
-            case "name", name:
-                if self.accept("["):
-                    return ("element", name, self.expressions("]"))
-                return ("variable", name)
+            case "(":
+                return ("group", self.expressions(")"))
         raise AwkSyntaxError(f"syntax error at or near {token.text!r}")
