@@ -52,6 +52,10 @@ class NodeVerdict:
     at: float
     """When it was judged, seconds since the epoch by the clock of this program."""
 
+    def __repr__(self) -> str:
+        # Prefect logs the result of a task run that ends as Failed.
+        return f"<{self.node}: {self.standing}>"
+
     def as_dict(self) -> dict[str, Any]:
         """For JSON and YAML, with the reason in words."""
         return {**asdict(self), "why": self.why()}

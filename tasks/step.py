@@ -12,7 +12,7 @@ import logging
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
-from prefect import Task, task
+from prefect import State, task
 from prefect.cache_policies import NO_CACHE
 from prefect.states import Failed
 
@@ -22,16 +22,17 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def step(name: str) -> Callable[[Callable[P, R]], Task[P, R]]:
-    """A Prefect task for one step.
+def step(name: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """A step that runs as a Prefect task of its own; called as the plain function is.
 
     Nothing is cached and no result is kept: what the cluster says is the only source of truth.
+    An error ends the caller too: a task that returns a Failed state would not do that by itself.
 
     Args:
         name: name of the task run; `{parameter}` and attributes of parameters are filled in.
     """
 
-    def wrap(function: Callable[P, R]) -> Task[P, R]:
+    def wrap(function: Callable[P, R]) -> Callable[P, R]:
         @functools.wraps(function)
         def run(*args: P.args, **kwargs: P.kwargs) -> R:
             try:
@@ -40,8 +41,19 @@ def step(name: str) -> Callable[[Callable[P, R]], Task[P, R]]:
                 # Prefect unwraps a returned state; its types do not know that.
                 return Failed(message="\n".join(error.lines()), data=error)  # type: ignore[return-value]
 
-        decorate = task(task_run_name=name, cache_policy=NO_CACHE, persist_result=False)
-        return decorate(run)
+        as_task = task(task_run_name=name, cache_policy=NO_CACHE, persist_result=False)(run)
+
+        @functools.wraps(function)
+        def call(*args: P.args, **kwargs: P.kwargs) -> R:
+            state: State[R] = as_task(*args, **kwargs, return_state=True)
+            result = state.result(raise_on_failure=False)
+            if isinstance(result, BaseException):
+                raise result
+            if not state.is_completed():
+                raise NftwaveError(f"{function.__name__} did not complete: {state.message}")
+            return result
+
+        return call
 
     return wrap
 

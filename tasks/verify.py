@@ -6,7 +6,9 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from prefect import task
 from prefect.artifacts import create_table_artifact
+from prefect.cache_policies import NO_CACHE
 from prefect.states import Failed
 
 from nftwave import progress, report
@@ -14,7 +16,6 @@ from nftwave.errors import BadInput, Unreachable
 from nftwave.evidence import Expected, NodeVerdict, Standing, judge
 from nftwave.look import access_to
 from nftwave.prove import Subject, prove
-from tasks.step import step
 
 if TYPE_CHECKING:
     from prefect.futures import PrefectFuture
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from tasks.run import Run
 
 
-@step("verify {node}")
+@task(task_run_name="verify {node}", cache_policy=NO_CACHE, persist_result=False)
 def verify_node(run: Run, node: str, expected: Expected, deadline: float) -> NodeVerdict:
     """Look at one node until it is verified or its time is over.
 
@@ -46,7 +47,7 @@ def verify_node(run: Run, node: str, expected: Expected, deadline: float) -> Nod
     if verdict.standing is Standing.VERIFIED:
         return verdict
     name = "Failed" if verdict.standing is Standing.FAILED else "Unknown"
-    # As in tasks/step.py: Prefect unwraps a returned state.
+    # Prefect unwraps a returned state; its types do not know that.
     return Failed(name=name, message=verdict.why(), data=verdict)  # type: ignore[return-value]
 
 

@@ -1,0 +1,126 @@
+"""The real flow, a real Prefect server, a lab cluster; and somebody who answers the approval."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from nftwave.lab.launch import Lab, running_lab
+
+SPEED = 60
+
+
+@dataclass
+class Cluster:
+    """A lab cluster, and what a migration of it needs."""
+
+    lab: Lab
+    policy: dict[str, Any] = field(default_factory=dict)
+
+    def write_policy(self, **policy: Any) -> None:
+        yaml = YAML()
+        fleet = yaml.load(self.lab.fleet_file)
+        fleet["policy"] = policy
+        yaml.dump(fleet, self.lab.fleet_file)
+
+    def migrate(self, approve_by: str = "auto"):
+        from flows.running import run_migration
+
+        return run_migration("lab-1", fleet=self.lab.fleet_file, approve_by=approve_by)
+
+    def begin(self, approve_by: str = "ui") -> Begun:
+        """Start a migration that will wait for approval."""
+        return Begun(self, approve_by)
+
+    @property
+    def state(self) -> dict[str, Any]:
+        return self.lab.state()["clusters"]["lab-1"]
+
+    def modes(self) -> dict[str, str]:
+        return {name: node["mode"] for name, node in self.state["nodes"].items()}
+
+    def pods(self) -> dict[str, str]:
+        return {name: node["kubeProxy"]["uid"] for name, node in self.state["nodes"].items()}
+
+    def mutations(self) -> list[str]:
+        """What was changed, in order, such as `update configmaps/kube-proxy`."""
+        return [
+            f"{m['verb']} {m['resource']}/{m['name']}" + (" (dry run)" if m["dryRun"] else "")
+            for m in self.state["api"]["mutations"]
+            if "nftwave" in m["userAgent"]
+        ]
+
+    def gateway(self):
+        from nftwave.fleet import load_fleet
+        from nftwave.kube.connect import connect
+
+        return connect(load_fleet(self.lab.fleet_file).cluster("lab-1"))
+
+    def config_map(self) -> dict[str, Any]:
+        from nftwave.kube.resources import CONFIG_MAPS
+
+        return dict(self.gateway().get(CONFIG_MAPS, "kube-proxy", "kube-system"))
+
+    def daemon_set(self) -> dict[str, Any]:
+        from nftwave.kube.rollout import read_daemon_set
+
+        return dict(read_daemon_set(self.gateway()))
+
+    def ledger(self):
+        from nftwave import ledger
+
+        return ledger.read(self.gateway())
+
+
+class Begun:
+    """A migration under way in a thread, until it has an outcome."""
+
+    def __init__(self, cluster: Cluster, approve_by: str) -> None:
+        self.outcome: Any = None
+        self.asked: list[str] = []
+        self._answered: set[str] = set()
+
+        def run() -> None:
+            self.outcome = cluster.migrate(approve_by)
+
+        self.thread = threading.Thread(target=run, daemon=True)
+        self.thread.start()
+
+    def waits_for(self, prefect: str, seconds: float = 40) -> dict[str, Any]:
+        """The paused flow run, once it waits for an answer that was not given yet."""
+        import time
+
+        import httpx
+
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            found = httpx.post(
+                f"{prefect}/flow_runs/filter",
+                json={"flow_runs": {"state": {"type": {"any_": ["PAUSED"]}}}},
+            ).json()
+            for run in found:
+                key = run["state"]["state_details"]["pause_key"]
+                mine = run["parameters"]["fleet"] == self.fleet
+                if mine and key not in self._answered:
+                    self._answered.add(key)
+                    return run
+            time.sleep(0.05)
+        raise AssertionError("it never asked for approval")
+
+    fleet: str = ""
+
+    def join(self, seconds: float = 90):
+        self.thread.join(seconds)
+        assert not self.thread.is_alive(), "the migration does not end"
+        return self.outcome
+
+
+@pytest.fixture
+def cluster(tmp_path, prefect):
+    """A lab cluster of three nodes, as fast as it gets."""
+    with running_lab(tmp_path / "lab", nodes=3, speed=SPEED) as lab:
+        yield Cluster(lab)

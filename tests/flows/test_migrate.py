@@ -1,0 +1,286 @@
+"""The whole path, looked at from outside: the outcome, the lab's kernels, the API's audit."""
+
+from __future__ import annotations
+
+import pytest
+
+from nftwave.evidence import Standing
+
+NODE = "lab-1-node-1"
+ALL = ("lab-1-cp-1", NODE, "lab-1-node-2")
+QUICK = {"deadlines": {"verify": 3, "successor": 10, "probe": 3, "connect": 1.5}}
+
+
+def codes(outcome):
+    return {f.code for f in outcome.findings if f.severity == "blocker"}
+
+
+def test_a_cluster_goes_from_ipvs_to_nftables_and_every_node_proves_it(cluster):
+    before = cluster.config_map()["data"]
+    outcome = cluster.migrate()
+    assert (outcome.status, outcome.exit_status) == ("done", 0)
+    assert [v.node for v in outcome.verdicts] == list(ALL)
+    assert all(v.standing is Standing.VERIFIED for v in outcome.verdicts)
+    for node in cluster.state["nodes"].values():
+        assert node["mode"] == "nftables"
+        assert "ip kube-proxy" in node["tables"]
+        assert node["virtualServers"] == []
+        assert "kube-ipvs0" not in node["interfaces"]
+    after = cluster.config_map()["data"]
+    assert "mode: nftables" in after["config.conf"]
+    assert after["kubeconfig.conf"] == before["kubeconfig.conf"]
+    ledger = cluster.ledger()
+    assert ledger.phase == "verified"
+    assert ledger.original == before
+    assert ledger.plan["config_after"] == after["config.conf"]
+
+
+def test_the_original_is_kept_and_the_change_rehearsed_before_it_is_made(cluster):
+    cluster.migrate()
+    made = cluster.mutations()
+    assert made[:4] == [
+        "update configmaps/kube-proxy (dry run)",
+        "patch daemonsets.apps/kube-proxy (dry run)",
+        "create configmaps/nftwave",
+        "update configmaps/kube-proxy",
+    ]
+    real = [m for m in made if "dry run" not in m and "nftwave" not in m]
+    assert real == ["update configmaps/kube-proxy", "patch daemonsets.apps/kube-proxy"]
+
+
+def test_a_second_run_looks_again_and_changes_nothing(cluster):
+    cluster.migrate()
+    before, pods = cluster.mutations(), cluster.pods()
+    outcome = cluster.migrate()
+    assert (outcome.status, outcome.exit_status) == ("already-done", 0)
+    assert len(outcome.verdicts) == len(ALL)
+    made = cluster.mutations()[len(before) :]
+    assert [m for m in made if "kube-proxy" in m] == []
+    assert cluster.pods() == pods
+
+
+@pytest.mark.parametrize(
+    ("fault", "code", "seen"),
+    [
+        ("old-kernel", "kernel-too-old", "5.10"),
+        ("nft-missing", "nft-missing", "no nft"),
+        ("ssh-refused", "node-unreachable", "refused"),
+        ("ssh-hangs", "node-unreachable", "banner"),
+        ("host-key-changed", "node-unreachable", "host key"),
+        ("node-not-ready", "node-not-ready", "Ready"),
+    ],
+)
+def test_what_would_break_blocks_before_anything_is_changed(cluster, fault, code, seen):
+    cluster.write_policy(**QUICK)
+    cluster.lab.fault("lab-1", NODE, fault)
+    outcome = cluster.migrate()
+    assert (outcome.status, outcome.exit_status) == ("blocked", 3)
+    assert code in codes(outcome)
+    (finding,) = [f for f in outcome.findings if f.code == code]
+    assert NODE in finding.subject
+    assert seen.lower() in finding.evidence.lower()
+    assert cluster.mutations() == []
+    assert set(cluster.modes().values()) == {"ipvs"}
+    assert "Nothing in the cluster was changed." in outcome.words()
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        ("crashloop", "CrashLoopBackOff"),
+        ("image-without-nft", "executable file not found"),
+        ("image-pull", "Pull"),
+    ],
+)
+def test_a_successor_that_does_not_come_up_stops_the_rollout_and_a_rerun_goes_on(
+    cluster, fault, told
+):
+    original = cluster.config_map()["data"]
+    cluster.write_policy(**QUICK)
+    cluster.lab.fault("lab-1", NODE, fault)
+    outcome = cluster.migrate()
+    assert (outcome.status, outcome.exit_status) == ("failed", 1)
+    assert told in outcome.what
+    assert NODE in outcome.what
+    assert cluster.daemon_set()["spec"]["updateStrategy"] == {"type": "OnDelete"}
+    assert any("held" in change for change in outcome.changed)
+    assert cluster.ledger().original == original
+
+    cluster.lab.clear()
+    flipped = {n: uid for n, uid in cluster.pods().items() if cluster.modes()[n] == "nftables"}
+    settle(cluster, NODE)
+    again = cluster.migrate()
+    assert (again.status, again.exit_status) == ("done", 0), again.what
+    assert set(cluster.modes().values()) == {"nftables"}
+    assert cluster.daemon_set()["spec"]["updateStrategy"]["type"] == "RollingUpdate"
+    assert cluster.ledger().original == original
+    pods = cluster.pods()
+    assert {n: pods[n] for n in flipped} == flipped, "a proven node was restarted again"
+
+
+def settle(cluster, node):
+    """Wait until the kubelet has brought a healed node's kube-proxy up, as a person would."""
+    import time
+
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        pods = cluster.daemon_set()["status"]
+        if pods.get("numberAvailable", 0) == pods["desiredNumberScheduled"]:
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"{node} does not heal")
+
+
+def test_a_slow_first_sync_is_waited_for(cluster):
+    cluster.lab.fault("lab-1", NODE, "slow-sync")
+    outcome = cluster.migrate()
+    assert (outcome.status, outcome.exit_status) == ("done", 0)
+
+
+def test_a_node_that_never_syncs_fails_and_the_others_are_verified(cluster):
+    cluster.write_policy(**QUICK)
+    cluster.lab.fault("lab-1", NODE, "never-syncs")
+    outcome = cluster.migrate()
+    assert (outcome.status, outcome.exit_status) == ("failed", 1)
+    standings = {v.node: v.standing for v in outcome.verdicts}
+    assert standings.pop(NODE) is Standing.FAILED
+    assert set(standings.values()) == {Standing.VERIFIED}
+    (verdict,) = [v for v in outcome.verdicts if v.node == NODE]
+    assert {"first sync ip", "table ip kube-proxy", "map service-ips ip"} <= {
+        e.name for e in verdict.against()
+    }
+    assert cluster.ledger().phase == "failed"
+    assert NODE in cluster.ledger().nodes
+
+
+@pytest.mark.parametrize("fault", ["ssh-refused", "ssh-hangs", "host-key-changed"])
+def test_a_node_that_cannot_be_asked_afterwards_is_unknown(cluster, prefect, fault):
+    cluster.write_policy(**QUICK)
+    run = waiting(cluster, prefect)
+    cluster.lab.fault("lab-1", NODE, fault)
+    answer(run)
+    outcome = run.begun.join()
+    assert (outcome.status, outcome.exit_status) == ("failed", 1)
+    standings = {v.node: v.standing for v in outcome.verdicts}
+    assert standings.pop(NODE) is Standing.UNKNOWN
+    assert set(standings.values()) == {Standing.VERIFIED}
+    assert "1 unknown" in outcome.what
+
+
+@pytest.mark.parametrize("fault", ["api-429", "api-500", "api-reset"])
+def test_an_api_server_that_stumbles_changes_nothing_about_the_result(cluster, fault):
+    cluster.lab.fault("lab-1", "-", fault)
+    outcome = cluster.migrate()
+    assert (outcome.status, outcome.exit_status) == ("done", 0), outcome.what
+    cluster.lab.clear()
+    assert set(cluster.modes().values()) == {"nftables"}
+    real = [m for m in cluster.mutations() if "dry run" not in m and "kube-proxy" in m]
+    assert real == ["update configmaps/kube-proxy", "patch daemonsets.apps/kube-proxy"]
+    assert cluster.ledger().phase == "verified"
+
+
+class Run:
+    """A run that waits for approval."""
+
+    def __init__(self, begun, found):
+        self.begun, self.id, self.found = begun, found["id"], found
+
+    @property
+    def plan_hash(self):
+        return self.found["state"]["state_details"]["pause_key"].split("-")[1]
+
+
+def waiting(cluster, prefect, begun=None):
+    begun = begun or cluster.begin()
+    begun.fleet = str(cluster.lab.fleet_file)
+    return Run(begun, begun.waits_for(prefect))
+
+
+def answer(run, decision="approve"):
+    from flows.answering import answer as answer_run
+
+    answer_run(run.id, decision=decision, approver="Ann", reason="looked at it")
+
+
+def test_an_approval_is_waited_for_and_kept_with_its_plan(cluster, prefect):
+    run = waiting(cluster, prefect)
+    assert cluster.mutations() == []
+    answer(run)
+    outcome = run.begun.join()
+    assert outcome.status == "done"
+    (approval,) = cluster.ledger().approvals
+    assert (approval.approver, approval.reason, approval.by) == ("Ann", "looked at it", "ui")
+    assert approval.plan_hash == outcome.plan_hash == run.plan_hash
+
+
+def test_a_rejection_changes_nothing(cluster, prefect):
+    run = waiting(cluster, prefect)
+    answer(run, "reject")
+    outcome = run.begun.join()
+    assert (outcome.status, outcome.exit_status) == ("not-approved", 4)
+    assert "rejected by Ann" in outcome.what
+    assert cluster.mutations() == []
+
+
+def test_silence_changes_nothing(cluster):
+    cluster.write_policy(deadlines={"approval": 2})
+    begun = cluster.begin()
+    outcome = begun.join()
+    assert (outcome.status, outcome.exit_status) == ("not-approved", 4)
+    assert "nobody answered within 2 s" in outcome.what
+    assert cluster.mutations() == []
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        {},
+        {"decision": "approve"},
+        {"decision": "approve", "approver": "", "reason": "x y"},
+        {"decision": "approve", "approver": "  ", "reason": "x y"},
+        {"decision": "maybe", "approver": "Ann", "reason": "x y"},
+    ],
+)
+def test_an_answer_that_is_not_one_leaves_the_run_waiting(cluster, prefect, form):
+    import httpx
+
+    run = waiting(cluster, prefect)
+    url = f"{prefect}/flow_runs/{run.id}"
+    assert httpx.post(f"{url}/resume", json={"run_input": form}).json()["status"] == "REJECT"
+    assert httpx.get(url).json()["state"]["type"] == "PAUSED"
+    assert cluster.mutations() == []
+    answer(run, "reject")
+    assert run.begun.join().status == "not-approved"
+
+
+def test_a_config_that_changed_meanwhile_is_not_overwritten_but_planned_and_asked_anew(
+    cluster, prefect
+):
+    from nftwave.kube.resources import CONFIG_MAPS
+
+    run = waiting(cluster, prefect)
+    now = cluster.config_map()
+    text = now["data"]["config.conf"].replace("clusterCIDR: ", "# by hand\nclusterCIDR: ")
+    cluster.gateway().replace(CONFIG_MAPS, {**now, "data": {**now["data"], "config.conf": text}})
+    answer(run)
+    second = waiting(cluster, prefect, run.begun)
+    assert second.plan_hash != run.plan_hash
+    assert set(cluster.modes().values()) == {"ipvs"}
+    answer(second)
+    outcome = second.begun.join()
+    assert outcome.status == "done"
+    after = cluster.config_map()["data"]["config.conf"]
+    assert "# by hand" in after
+    assert "mode: nftables" in after
+    assert cluster.ledger().original["config.conf"] == text
+
+
+def test_a_label_put_on_the_config_map_meanwhile_is_taken_in(cluster, prefect):
+    from nftwave.kube.resources import CONFIG_MAPS
+
+    run = waiting(cluster, prefect)
+    patch = {"metadata": {"labels": {"team": "net"}}}
+    cluster.gateway().merge(CONFIG_MAPS, "kube-proxy", patch, "kube-system")
+    answer(run)
+    assert run.begun.join().status == "done"
+    assert cluster.config_map()["metadata"]["labels"]["team"] == "net"
