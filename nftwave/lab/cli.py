@@ -23,6 +23,7 @@ Folder = Annotated[
     Path, typer.Option("--dir", help="The lab's folder.", show_default=True)
 ]  # fmt: skip
 DEFAULT_FOLDER = Path(".nftwave/lab")
+HEAD = ("CLUSTER", "NODE", "MODE", "KERNEL", "TABLES", "VIRTUAL SERVERS", "KUBE-PROXY", "FAULTS")
 
 
 class Output(StrEnum):
@@ -46,8 +47,12 @@ def up(
     kubernetes: Annotated[str, typer.Option(help="The version that everything claims to be.")] = (
         "v1.36.2"
     ),
-    fault: Annotated[list[str], typer.Option(metavar="NODE=NAME", help="A fault to begin with; "
-                                             "see `nftwave lab faults`. May be repeated.")] = [],
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NODE=NAME", help="A fault to begin with; see `nftwave lab faults`. Repeatable."
+        ),
+    ] = None,
     directory: Folder = DEFAULT_FOLDER,
 ) -> None:  # fmt: skip
     """Start a lab and print how to use it."""
@@ -59,13 +64,15 @@ def up(
     if running == asked:
         typer.echo(f"This lab runs already in {directory}.")
     elif running is not None:
-        there = f"{running['clusters']} clusters of {running['nodes']} nodes, " \
-                f"speed {running['speed']:g}, {running['kubernetes']}"  # fmt: skip
-        _fail(f"another lab runs in {directory} ({there}): stop it with nftwave lab down "
-              f"--dir {directory}, or choose another --dir", BAD_INPUT)  # fmt: skip
+        there = (
+            f"{running['clusters']} clusters of {running['nodes']} nodes, "
+            f"speed {running['speed']:g}, {running['kubernetes']}"
+        )
+        remedy = f"stop it with nftwave lab down --dir {directory}, or choose another --dir"
+        _fail(f"another lab runs in {directory} ({there}): {remedy}", BAD_INPUT)
     else:
         placed = []
-        for one in fault:
+        for one in fault or []:
             node, equals, name = one.partition("=")
             if not equals:
                 _fail(f"--fault {one!r}: say NODE=NAME, such as lab-1-node-2=slow-sync", BAD_INPUT)
@@ -145,8 +152,7 @@ def state(
     if output is Output.JSON:
         typer.echo(json.dumps(found, indent=2))
         return
-    rows = [("CLUSTER", "NODE", "MODE", "KERNEL", "TABLES", "VIRTUAL SERVERS", "KUBE-PROXY",
-             "FAULTS")]  # fmt: skip
+    rows: list[tuple[str, ...]] = [HEAD]
     for cluster, one in found["clusters"].items():
         if one["api"]["faults"]:
             rows.append((cluster, "-", "", "", "", "", "", " ".join(one["api"]["faults"])))

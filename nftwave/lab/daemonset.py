@@ -190,4 +190,4 @@ def available(pod: Object | None) -> bool:
 
 def is_current(pod: Object, revision: str) -> bool:
     """Whether the pod was made from the current template."""
-    return pod["metadata"].get("labels", {}).get("controller-revision-hash") == revision
+    return bool(pod["metadata"].get("labels", {}).get("controller-revision-hash") == revision)

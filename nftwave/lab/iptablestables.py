@@ -16,7 +16,8 @@ NAT_HOOKS = (("OUTPUT", Hook("nat", "output", "-100", -100)),
              ("PREROUTING", Hook("nat", "prerouting", "dstnat", -100)),
              ("POSTROUTING", Hook("nat", "postrouting", "srcnat", 100)))  # fmt: skip
 IPVS_FILTER = ("KUBE-FORWARD", "KUBE-NODE-PORT", "KUBE-PROXY-FIREWALL",
-               "KUBE-SOURCE-RANGES-FIREWALL", "KUBE-IPVS-FILTER", "KUBE-IPVS-OUT-FILTER")  # fmt: skip
+               "KUBE-SOURCE-RANGES-FIREWALL", "KUBE-IPVS-FILTER",
+               "KUBE-IPVS-OUT-FILTER")  # fmt: skip
 IPVS_NAT = ("KUBE-SERVICES", "KUBE-POSTROUTING", "KUBE-NODE-PORT", "KUBE-LOAD-BALANCER",
             "KUBE-MARK-MASQ")  # fmt: skip
 LEFT_BEHIND = frozenset({"KUBE-MARK-MASQ", "KUBE-PROXY-FIREWALL"})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nftwave.lab.events import Recorder
 from nftwave.lab.kubeproxy import KubeProxy
@@ -14,6 +14,8 @@ from nftwave.lab.podstatus import ContainerState, pod_status
 from nftwave.lab.proxylog import DEPRECATION
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     from nftwave.lab.node import SimNode
     from nftwave.lab.objects import Object
     from nftwave.lab.store import Store
@@ -84,11 +86,12 @@ class Kubelet:
             run = self.pods[uid] = PodRun(*_identity(pod), ContainerState(
                 {"waiting": {"reason": "ContainerCreating"}}))  # fmt: skip
             run.task = self._start(self._run(run, pod))
-        if kind != "DELETED" and pod["metadata"].get("deletionTimestamp") and not run.ending:  # type: ignore[union-attr]
-            run.ending = True  # type: ignore[union-attr]
-            self._start(self._end(run, pod))  # type: ignore[arg-type]
+        if run and kind != "DELETED" and pod["metadata"].get("deletionTimestamp"):
+            if not run.ending:
+                self._start(self._end(run, pod))
+            run.ending = True
 
-    def _start(self, work) -> asyncio.Task[None]:  # type: ignore[no-untyped-def]
+    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task: asyncio.Task[None] = asyncio.get_running_loop().create_task(work)
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
@@ -158,12 +161,19 @@ class Kubelet:
 
     def _exited(self, run: PodRun, code: int, started: str, delay: float) -> None:
         """The container died: say so, and how long until the next start."""
-        terminated = {"exitCode": code, "reason": "Error", "startedAt": started,
-                      "finishedAt": timestamp(), "containerID": run.container.container_id}  # fmt: skip
+        terminated = {
+            "exitCode": code,
+            "reason": "Error",
+            "startedAt": started,
+            "finishedAt": timestamp(),
+            "containerID": run.container.container_id,
+        }
         run.container.state = {"terminated": terminated}
         if delay:
-            message = (f"back-off {_go_duration(delay)} restarting failed "
-                       f"container=kube-proxy pod={run.name}_{run.namespace}({run.uid})")  # fmt: skip
+            message = (
+                f"back-off {_go_duration(delay)} restarting failed "
+                f"container=kube-proxy pod={run.name}_{run.namespace}({run.uid})"
+            )
             run.container.last_state = {"terminated": terminated}
             run.container.state = {"waiting": {"reason": "CrashLoopBackOff", "message": message}}
         self._report(run)
@@ -253,7 +263,7 @@ def _container(pod: Object) -> str:
 
 
 def _is_kube_proxy(pod: Object) -> bool:
-    return pod["metadata"].get("labels", {}).get("k8s-app") == "kube-proxy"
+    return bool(pod["metadata"].get("labels", {}).get("k8s-app") == "kube-proxy")
 
 
 def _go_duration(seconds: float) -> str:

@@ -33,6 +33,7 @@ FIRST_SYNC = (3.0, 11.0)  # after the start, IPv4
 SECOND_FAMILY = 1.5
 SLOW = 10
 METRICS_PORT, HEALTH_PORT = 10249, 10256
+TEXT = "text/plain; charset=utf-8"
 IPVS_DEPRECATED_IN = 35  # minor version
 
 
@@ -153,36 +154,44 @@ class KubeProxy:
 
     def answer(self, port: int, path: str) -> Answer | None:
         """What its HTTP servers answer; None where nobody listens."""
-        if not self.serving or self.config is None:
+        config = self.config
+        if not self.serving or config is None:
             return None
-        if port == HEALTH_PORT and path in {"/healthz", "/livez"}:
-            return Answer(200, "application/json", self._health())
-        if port == METRICS_PORT and path == "/proxyMode":
-            return Answer(200, "text/plain; charset=utf-8", self.config.mode)
-        if port == METRICS_PORT and path == "/metrics":
-            text = metrics(self.config.mode, self.synced, self.started, self.version)
-            return Answer(200, "text/plain; version=0.0.4; charset=utf-8", text)
-        if port == METRICS_PORT and path == "/configz":
-            document = {**self.config.document, "mode": self.config.mode,
-                        "hostnameOverride": self.node_name}  # fmt: skip
-            text = json.dumps({"kubeproxy.config.k8s.io": document}, separators=(",", ":"))
-            return Answer(200, "application/json", text)
-        if port == METRICS_PORT and path == "/healthz":
-            return Answer(200, "text/plain; charset=utf-8", "ok")
+        pages: dict[tuple[int, str], Callable[[], Answer]] = {
+            (HEALTH_PORT, "/healthz"): self._health,
+            (HEALTH_PORT, "/livez"): self._health,
+            (METRICS_PORT, "/proxyMode"): lambda: Answer(200, TEXT, config.mode),
+            (METRICS_PORT, "/healthz"): lambda: Answer(200, TEXT, "ok"),
+            (METRICS_PORT, "/metrics"): self._metrics,
+            (METRICS_PORT, "/configz"): lambda: self._configz(config),
+        }
+        page = pages.get((port, path))
+        if page:
+            return page()
         if port in {METRICS_PORT, HEALTH_PORT}:
-            return Answer(404, "text/plain; charset=utf-8", "404 page not found\n")
+            return Answer(404, TEXT, "404 page not found\n")
         return None
 
-    def _health(self) -> str:
+    def _metrics(self) -> Answer:
+        text = metrics(self.mode or "", self.synced, self.started, self.version)
+        return Answer(200, "text/plain; version=0.0.4; charset=utf-8", text)
+
+    def _configz(self, config: Config) -> Answer:
+        document = {**config.document, "mode": config.mode, "hostnameOverride": self.node_name}
+        text = json.dumps({"kubeproxy.config.k8s.io": document}, separators=(",", ":"))
+        return Answer(200, "application/json", text)
+
+    def _health(self) -> Answer:
         families = {
             name: {"lastUpdated": _nano(self.synced.get(name, self.started)), "healthy": True}
             for name in ("IPv4", "IPv6")
         }
         now = _nano(time.time())
-        return json.dumps(
+        text = json.dumps(
             {"lastUpdated": now, "currentTime": now, "nodeEligible": True, "healthy": True,
              "status": families}, separators=(",", ":"),
         )  # fmt: skip
+        return Answer(200, "application/json", text)
 
 
 def _nano(moment: float) -> str:

@@ -59,21 +59,13 @@ class SimNode:
 
     def tool(self, path: str) -> Tool | None:
         """The program at an absolute path."""
-        directory, _, name = path.rpartition("/")
-        if directory.removeprefix("/usr") == "/sbin":
-            if name not in IN_SBIN and name != "ip":
-                return None
-        elif directory.removeprefix("/usr") != "/bin" or name in IN_SBIN:
-            return None
-        if name == "nft" and "nft-missing" in self.faults:
+        directory, _, name = path.removeprefix("/usr").rpartition("/")
+        homes = {"/sbin"} if name in IN_SBIN else {"/bin", "/sbin"} if name == "ip" else {"/bin"}
+        if directory not in homes or (name == "nft" and "nft-missing" in self.faults):
             return None
         if name in network.KERNEL_TOOLS:
             return network.bound(self.kernel, network.KERNEL_TOOLS[name])
-        if name == "curl":
-            return self._curl
-        if name == "wget":
-            return self._wget
-        return COMMON.get(name)
+        return {"curl": self._curl, "wget": self._wget}.get(name) or COMMON.get(name)
 
     async def _curl(self, call: Call) -> int:
         return await http.curl(call, self.answer)

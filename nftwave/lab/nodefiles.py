@@ -82,6 +82,10 @@ def sysctls(kernel: Kernel) -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
+def _line(text: str) -> Show:
+    return lambda: text + "\n"
+
+
 def shown(kernel: Kernel) -> dict[str, Show]:
     """The files of this node and how to make their text."""
     found = dict(STATIC)
@@ -92,12 +96,11 @@ def shown(kernel: Kernel) -> dict[str, Show]:
     found["/proc/uptime"] = lambda: "360000.00 700000.00\n"
     found["/proc/modules"] = lambda: MODULES + (IPVS_MODULES if kernel.ipvs_loaded else "")
     for name, value in sysctls(kernel).items():
-        found["/proc/sys/" + name.replace(".", "/")] = lambda value=value: value + "\n"
+        found["/proc/sys/" + name.replace(".", "/")] = _line(value)
     for interface in kernel.interfaces():
         base = f"/sys/class/net/{interface.name}"
-        state = interface.state.lower()
-        found[f"{base}/operstate"] = lambda state=state: state + "\n"
-        found[f"{base}/address"] = lambda address=interface.address: address + "\n"
+        found[f"{base}/operstate"] = _line(interface.state.lower())
+        found[f"{base}/address"] = _line(interface.address)
     if kernel.ipvs_loaded:
         found["/proc/net/ip_vs"] = lambda: ipvs.show_table(
             kernel.virtual_servers(), kernel.connections

@@ -31,10 +31,14 @@ BEGIN = (
     ("I", "sysctls.go:147", '"Setting nf_conntrack_max" nfConntrackMax=131072'),
 )
 ALL_ADDRESSES = (
-    "E", "server.go:265", '"Kube-proxy configuration may be incomplete or incorrect" '
-    'err="nodePortAddresses is unset; NodePort connections will be accepted on all local IPs. '
-    'Consider using `--nodeport-addresses primary`"',
-)  # fmt: skip
+    "E",
+    "server.go:265",
+    (
+        '"Kube-proxy configuration may be incomplete or incorrect" '
+        'err="nodePortAddresses is unset; NodePort connections will be accepted on all local IPs. '
+        'Consider using `--nodeport-addresses primary`"'
+    ),
+)
 DUAL_STACK = (
     "I",
     "server.go:274",
@@ -63,24 +67,34 @@ SERVE = (
     ("I", "shared_informer.go:388", '"Caches are synced" controller="endpoint slice config"'),
     ("I", "shared_informer.go:388", '"Caches are synced" controller="serviceCIDR config"'),
 )  # fmt: skip
+NOTHING_LISTED = (
+    '"Failed to list existing nftables objects" err=<\n'
+    "\tfailed to run nft: Error: No such file or directory\n"
+    "\tlist table {family} kube-proxy\n"
+    '\t{mark:>{column}}\n > ipFamily="{name}"'
+)
+# nft marks the table's name, which stands behind "list table ip ".
 FIRST_SYNC = {
-    "ip": ("E", "proxier.go:1169", '"Failed to list existing nftables objects" err=<\n'
-           "\tfailed to run nft: Error: No such file or directory\n\tlist table ip kube-proxy\n"
-           '\t              ^^^^^^^^^^\n > ipFamily="IPv4"'),
-    "ip6": ("E", "proxier.go:1169", '"Failed to list existing nftables objects" err=<\n'
-            "\tfailed to run nft: Error: No such file or directory\n\tlist table ip6 kube-proxy\n"
-            '\t               ^^^^^^^^^^\n > ipFamily="IPv6"'),
-}  # fmt: skip
-LEFT_BEHIND = (
-    ("E", "cleanup.go:89", '"Failed to execute iptables-restore" err=<\n'
-     "\texit status 4: iptables-restore v1.8.9 (nf_tables): \n"
-     "\tline 7: CHAIN_DEL failed (Device or resource busy): chain KUBE-MARK-MASQ\n"
-     ' > table="nat"'),
-    ("E", "cleanup.go:116", '"Failed to execute iptables-restore" err=<\n'
-     "\texit status 4: iptables-restore v1.8.9 (nf_tables): \n"
-     "\tline 5: CHAIN_DEL failed (Device or resource busy): chain KUBE-PROXY-FIREWALL\n"
-     ' > table="filter"'),
-)  # fmt: skip
+    family: (
+        "E",
+        "proxier.go:1169",
+        NOTHING_LISTED.format(family=family, mark="^" * 10, column=column, name=name),
+    )
+    for family, column, name in (("ip", 24, "IPv4"), ("ip6", 25, "IPv6"))
+}
+NOT_RESTORED = (
+    '"Failed to execute iptables-restore" err=<\n'
+    "\texit status 4: iptables-restore v1.8.9 (nf_tables): \n"
+    "\tline {line}: CHAIN_DEL failed (Device or resource busy): chain {chain}\n"
+    ' > table="{table}"'
+)
+LEFT_BEHIND = tuple(
+    ("E", place, NOT_RESTORED.format(line=line, chain=chain, table=table))
+    for place, line, chain, table in (
+        ("cleanup.go:89", 7, "KUBE-MARK-MASQ", "nat"),
+        ("cleanup.go:116", 5, "KUBE-PROXY-FIREWALL", "filter"),
+    )
+)
 Line = tuple[str, str, str]
 
 

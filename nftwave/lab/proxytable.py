@@ -197,8 +197,9 @@ def _services(
     set_mark = f"meta mark set meta mark | 0x{mark:08x}"
     to_cluster_ips = _match("==", _address(family, "daddr"), "@cluster-ips")
     if ports and settings.masquerade_all:
-        rules.append(Rule(f"{family} daddr @cluster-ips {set_mark}",
-                          (to_cluster_ips, _set_mark(mark)), "masquerade clusterIP traffic"))  # fmt: skip
+        text = f"{family} daddr @cluster-ips {set_mark}"
+        expression = (to_cluster_ips, _set_mark(mark))
+        rules.append(Rule(text, expression, "masquerade clusterIP traffic"))
     elif ports and settings.cluster_cidr and (":" in settings.cluster_cidr) == (family == "ip6"):
         address, _, length = settings.cluster_cidr.partition("/")
         outside = _match("!=", _address(family, "saddr"),

@@ -5,22 +5,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import asyncssh
 
 from nftwave.lab.kubeproxy import HEALTH_PORT, METRICS_PORT
 from nftwave.lab.shell.flow import BASH
 from nftwave.lab.shell.interpreter import Shell
-from nftwave.lab.shell.process import Session
+from nftwave.lab.shell.process import Call, Session
 from nftwave.lab.shell.streams import BrokenPipe
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
 
     from nftwave.lab.node import SimNode
 
 USER = "lab"
+HOME = f"/home/{USER}"
 USER_PATH = "/usr/local/bin:/usr/bin:/bin:/usr/games"  # Debian's for a command over SSH
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 BACKLOG = 64
@@ -81,7 +82,9 @@ class NodeServer(asyncssh.SSHServer):
         """The lab's identity, and only as user lab."""
         return username == USER and key == self._daemon.identity
 
-    def connection_requested(self, dest_host: str, dest_port: int, orig_host: str, orig_port: int):  # type: ignore[no-untyped-def]
+    def connection_requested(
+        self, dest_host: str, dest_port: int, orig_host: str, orig_port: int
+    ) -> bool | Callable[..., Coroutine[Any, Any, None]]:
         """A jump to another node, or a look at the node's own HTTP ports."""
         del orig_host, orig_port
         if dest_host in LOOPBACK and dest_port in {METRICS_PORT, HEALTH_PORT}:
@@ -217,14 +220,15 @@ class NodeSshd:
         closed.cancel()
 
     async def _run(self, process: asyncssh.SSHServerProcess[str], session: Session) -> None:
-        shell = Shell(
-            session, BASH, root=False, name="bash",
-            environment={"HOME": f"/home/{USER}", "USER": USER, "LOGNAME": USER,
-                         "SHELL": "/bin/bash", "PATH": USER_PATH, "PWD": f"/home/{USER}"},
-            directory=f"/home/{USER}",
-            streams={0: Incoming(process), 1: Outgoing(process.stdout),
-                     2: Outgoing(process.stderr)},
+        environment = {
+            "HOME": HOME, "USER": USER, "LOGNAME": USER, "SHELL": "/bin/bash", "PATH": USER_PATH,
+            "PWD": HOME,
+        }  # fmt: skip
+        login = Call(
+            session, "bash", [], environment, HOME, False, Incoming(process),
+            Outgoing(process.stdout), Outgoing(process.stderr),
         )  # fmt: skip
+        shell = Shell(login, BASH)
         if process.command is None:
             status = await self._interact(process, shell)
         else:

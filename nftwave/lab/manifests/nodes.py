@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from nftwave.lab.objects import Object
 
 CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
+CONTROL_PLANE_NAME = "-cp-"  # in the names of the lab's control plane nodes
 ZONE = "topology.kubernetes.io/zone"
 CAPACITY = {"cpu": "2", "ephemeral-storage": "8154588Ki", "hugepages-1Gi": "0",
             "hugepages-2Mi": "0", "memory": "2012128Ki", "pods": "110"}  # fmt: skip
@@ -23,9 +24,8 @@ SILENT = ("Unknown", "NodeStatusUnknown", "Kubelet stopped posting node status."
 
 
 def node(
-    name: str, address: str, pod_cidr: str, zone: str, *, control_plane: bool, version: str,
-    kernel: str, since: str,
-) -> Object:  # fmt: skip
+    name: str, address: str, pod_cidr: str, zone: str, *, version: str, kernel: str, since: str
+) -> Object:
     """A node that has been Ready since that time."""
     labels = {
         "beta.kubernetes.io/arch": "amd64", "beta.kubernetes.io/os": "linux",
@@ -33,7 +33,7 @@ def node(
         "kubernetes.io/os": "linux",
     }  # fmt: skip
     spec: Object = {"podCIDR": pod_cidr, "podCIDRs": [pod_cidr]}
-    if control_plane:
+    if CONTROL_PLANE_NAME in name:
         labels[CONTROL_PLANE] = ""
         spec["taints"] = [{"key": CONTROL_PLANE, "effect": "NoSchedule"}]
     labels[ZONE] = zone

@@ -78,6 +78,13 @@ OPERATIONS: dict[str, Callable[[int, int], int]] = {
     "||": lambda a, b: int(bool(a) or bool(b)),
 }
 
+UNARY: dict[str, Callable[[int], int]] = {
+    "-": lambda a: -a,
+    "+": lambda a: a,
+    "!": lambda a: int(not a),
+    "~": lambda a: ~a,
+}
+
 
 class _Evaluation:
     """Precedence climbing over the tokens."""
@@ -120,24 +127,17 @@ class _Evaluation:
         return left
 
     def unary(self) -> int:
-        token = self.take()
-        match token:
-            case "-":
-                return -self.unary()
-            case "+":
-                return self.unary()
-            case "!":
-                return int(not self.unary())
-            case "~":
-                return ~self.unary()
-            case "(":
-                value = self.ternary()
-                self.take(")")
-                return value
-        if token[0].isdigit():
-            return number(token)
-        if token[0].isalpha() or token[0] == "_":
-            return self.lookup(token)
+        first = self.take()
+        if first in UNARY:
+            return UNARY[first](self.unary())
+        if first == "(":
+            value = self.ternary()
+            self.take(")")
+            return value
+        if first[0].isdigit():
+            return number(first)
+        if first[0].isalpha() or first[0] == "_":
+            return self.lookup(first)
         raise ArithmeticSyntaxError("arithmetic expression: expecting primary")
 
     def lookup(self, name: str) -> int:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from nftwave.lab.shell.files import FileError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from nftwave.lab.shell.interpreter import Shell
 
 UNARY = frozenset(
@@ -102,33 +104,58 @@ def _number(text: str) -> int:
 def _unary(shell: Shell, op: str, operand: str) -> bool:
     if op in {"-n", "-z"}:
         return (operand != "") == (op == "-n")
-    files = shell.session.machine.files
     path = posixpath.normpath(posixpath.join(shell.directory, operand))
-    is_directory = files.is_directory(path)
-    program = shell.session.machine.tool(path) is not None
-    exists = bool(operand) and (files.exists(path) or program)
-    match op:
-        case "-e":
-            return exists
-        case "-f":
-            return exists and not is_directory and not path.startswith("/dev/")
-        case "-d":
-            return is_directory
-        case "-r":
-            return program or (exists and files.may_read(path, root=shell.root))
-        case "-w":
-            return exists and files.may_write(path, root=shell.root)
-        case "-x":
-            return program or is_directory
-        case "-s":
-            return program or is_directory or _has_text(shell, path)
-        case "-c":
-            return exists and path == "/dev/null"
-    return False
+    check = FILE_CHECKS.get(op)
+    return bool(operand) and check is not None and check(shell, path)
+
+
+def _exists(shell: Shell, path: str) -> bool:
+    return shell.session.machine.files.exists(path) or _is_program(shell, path)
+
+
+def _is_program(shell: Shell, path: str) -> bool:
+    return shell.session.machine.tool(path) is not None
+
+
+def _is_directory(shell: Shell, path: str) -> bool:
+    return shell.session.machine.files.is_directory(path)
+
+
+def _is_file(shell: Shell, path: str) -> bool:
+    special = path.startswith("/dev/") or _is_directory(shell, path)
+    return _exists(shell, path) and not special
+
+
+def _is_readable(shell: Shell, path: str) -> bool:
+    files = shell.session.machine.files
+    return _is_program(shell, path) or files.may_read(path, root=shell.root)
+
+
+def _is_writable(shell: Shell, path: str) -> bool:
+    files = shell.session.machine.files
+    return files.exists(path) and files.may_write(path, root=shell.root)
+
+
+def _is_executable(shell: Shell, path: str) -> bool:
+    return _is_program(shell, path) or _is_directory(shell, path)
 
 
 def _has_text(shell: Shell, path: str) -> bool:
+    if _is_executable(shell, path):
+        return True
     try:
         return bool(shell.session.machine.files.read(path, root=True))
     except FileError:
         return False
+
+
+FILE_CHECKS: dict[str, Callable[[Shell, str], bool]] = {
+    "-c": lambda _, path: path == "/dev/null",
+    "-d": _is_directory,
+    "-e": _exists,
+    "-f": _is_file,
+    "-r": _is_readable,
+    "-s": _has_text,
+    "-w": _is_writable,
+    "-x": _is_executable,
+}

@@ -7,9 +7,13 @@ import posixpath
 from collections.abc import Callable, Iterable, Mapping
 
 Show = Callable[[], str]
-DIRECTORIES = ("/", "/bin", "/dev", "/etc", "/home/lab", "/root", "/run", "/tmp", "/usr/bin",
-               "/usr/sbin", "/var/log", "/var/tmp")  # fmt: skip
-WRITABLE = ("/tmp/", "/var/tmp/", "/home/lab/", "/dev/")
+# Directories of the lab's nodes, not of this machine.
+TEMPORARY = ("/tmp", "/var/tmp")  # noqa: S108  see above
+DIRECTORIES = (
+    "/", "/bin", "/dev", "/etc", "/home/lab", "/root", "/run", "/usr/bin", "/usr/sbin", "/var/log",
+    *TEMPORARY,
+)  # fmt: skip
+WRITABLE = ("/home/lab/", "/dev/", *(f"{directory}/" for directory in TEMPORARY))
 
 
 class FileError(Exception):

@@ -9,66 +9,21 @@ from typing import TYPE_CHECKING
 
 from nftwave.lab.shell import builtins, expansion, syntax
 from nftwave.lab.shell.files import FileError
-from nftwave.lab.shell.flow import DASH, Dialect, FunctionReturn, LoopExit, ShellExit
+from nftwave.lab.shell.flow import DASH, FunctionReturn, LoopExit, ShellExit
 from nftwave.lab.shell.parser import parse
-from nftwave.lab.shell.process import EXIT_BROKEN_PIPE, SIGNALS, Call, Process, Session, find_tool
+from nftwave.lab.shell.process import EXIT_BROKEN_PIPE, Call, find_tool
 from nftwave.lab.shell.redirection import Streams, held, redirected
+from nftwave.lab.shell.state import ShellState
 from nftwave.lab.shell.streams import BrokenPipe, Capture, Content, Pipe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import AsyncIterator, Iterable, Sequence
 
 YIELD_EVERY = 64  # commands; so that a busy loop on one node does not hold up the others
 
 
-class Shell:
-    """One shell process or subshell and its state."""
-
-    def __init__(
-        self, session: Session, dialect: Dialect, *, root: bool, name: str,
-        environment: dict[str, str], directory: str, streams: Streams,
-        parameters: Sequence[str] = (),
-    ) -> None:  # fmt: skip
-        self.session = session
-        self.dialect = dialect
-        self.root = root
-        self.name = name
-        self.variables = dict(environment)
-        self.exported = set(environment)
-        self.readonly: set[str] = set()
-        self.functions: dict[str, syntax.Command] = {}
-        self.options: set[str] = set()
-        self.traps: dict[str, str] = {}
-        self.directory = directory
-        self.streams = streams
-        self.parameters = list(parameters)
-        self.locals: list[dict[str, str | None]] = []
-        self.status = 0
-        self.substituted = 0
-        self.pid = session.machine.next_pid()
-        self.background: Process | None = None
-        self.jobs: dict[int, Process] = {}
-        self.umask = 0o22
-        self.line = 1
-        self.condition_depth = 0
-        self.pending: list[str] = []
-        self.interrupted = asyncio.Event()
-        self._commands = 0
-
-    def child(self) -> Shell:
-        """A subshell: the same state, changed apart."""
-        shell = Shell(
-            self.session, self.dialect, root=self.root, name=self.name, environment=self.variables,
-            directory=self.directory, streams=dict(self.streams), parameters=self.parameters,
-        )  # fmt: skip
-        shell.exported = set(self.exported)
-        shell.readonly = set(self.readonly)
-        shell.functions = dict(self.functions)
-        shell.options = set(self.options)
-        shell.pid, shell.status = self.pid, self.status
-        shell.background, shell.umask = self.background, self.umask
-        shell.condition_depth = self.condition_depth
-        return shell
+class Shell(ShellState):
+    """One shell process or subshell."""
 
     async def run(self, script: str) -> int:
         """Run a script to its end, traps on EXIT included. Gives the exit status."""
@@ -93,46 +48,6 @@ class Shell:
             except ShellExit:
                 pass
         return self.status
-
-    async def complain(self, message: str) -> None:
-        """Write a message of the shell's own to standard error."""
-        await self.write(2, f"{self.name}: {message}\n")
-
-    async def write(self, fd: int, text: str) -> None:
-        """Write to an open descriptor."""
-        sink = self.streams.get(fd)
-        if sink is not None and text:
-            await sink.write(text)  # type: ignore[union-attr]  # opened for reading: as dash, EBADF
-
-    def parameter(self, name: str) -> str | None:
-        """The value of a variable or special parameter."""
-        if name[0].isalpha() or name[0] == "_":
-            return self.variables.get(name)
-        if name.isdigit() and name != "0":
-            place = int(name) - 1
-            return self.parameters[place] if place < len(self.parameters) else None
-        match name:
-            case "?":
-                return str(self.status)
-            case "#":
-                return str(len(self.parameters))
-            case "@" | "*":
-                return " ".join(self.parameters)
-            case "$":
-                return str(self.pid)
-            case "!":
-                return str(self.background.pid) if self.background else None
-            case "-":
-                return "".join(sorted(self.options))
-        return self.name
-
-    def assign(self, name: str, value: str) -> None:
-        """Set a variable. Raises ExpansionError if it is read-only."""
-        if name in self.readonly:
-            raise expansion.ExpansionError(f"{name}: is read only")
-        self.variables[name] = value
-        if "a" in self.options:
-            self.exported.add(name)
 
     async def substitute(self, program: syntax.Program) -> str:
         """The output of a command substitution."""
@@ -222,8 +137,8 @@ class Shell:
 
     async def command(self, command: syntax.Command) -> None:
         """Run one command with its redirections."""
-        self._commands += 1
-        if self._commands % YIELD_EVERY == 0:
+        self.commands_run += 1
+        if self.commands_run % YIELD_EVERY == 0:
             await asyncio.sleep(0)
         try:
             if isinstance(command, syntax.Simple):
@@ -299,7 +214,7 @@ class Shell:
                     break
         self.status = status
 
-    async def rounds(self, command: syntax.Loop | syntax.For):  # type: ignore[no-untyped-def]
+    async def rounds(self, command: syntax.Loop | syntax.For) -> AsyncIterator[None]:
         """One item for each round of a loop."""
         if isinstance(command, syntax.Loop):
             while await self.test(command.condition) != command.until:
@@ -412,15 +327,6 @@ class Shell:
     async def write_to(self, streams: Streams, text: str) -> None:
         """Write to standard error as redirected for one command."""
         await streams[2].write(text)  # type: ignore[union-attr]
-
-    def trapped(self, number: int) -> bool:
-        """Take a signal if there is a trap for it."""
-        name = next((name for name, value in SIGNALS.items() if value == number), "")
-        if name not in self.traps:
-            return False
-        self.pending.append(name)
-        self.interrupted.set()
-        return True
 
     async def run_pending(self) -> None:
         """Run the traps of signals that came in."""

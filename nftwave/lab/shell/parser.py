@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import functools
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from nftwave.lab.shell import syntax
 from nftwave.lab.shell.words import OPERATORS, ShellSyntaxError, WordReader
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 COMPOUND_ENDS = frozenset({"then", "else", "elif", "fi", "do", "done", "esac", "}"})
 
@@ -117,14 +120,15 @@ class Parser(WordReader):
             self.index += 1
             return syntax.Group(body, subshell=True, redirections=self.redirections())
         word = self.reserved_here()
-        compound = {
+        compounds: dict[str | None, Callable[[], syntax.Command]] = {
             "{": self.group,
             "if": self.conditional,
             "while": self.loop,
             "until": self.loop,
             "for": self.for_loop,
             "case": self.case,
-        }.get(word or "")
+        }
+        compound = compounds.get(word)
         if compound:
             return compound()
         if word in COMPOUND_ENDS:

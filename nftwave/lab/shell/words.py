@@ -32,6 +32,7 @@ RESERVED = frozenset(
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 PARAMETER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|[0-9]+|[@*#?$!-]")
 SHORT_PARAMETER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|[0-9@*#?$!-]")
+LENGTH = re.compile(rf"#({PARAMETER.pattern})}}")
 PARAMETER_OP = re.compile(r":?[-=?+]|%%|##|[%#]")
 TOKEN = re.compile(r"&&|\|\||;;|[|&;()<>]|[^\s|&;()<>]+")
 REDIRECTION = re.compile(r"([0-9]*)(<<-|<<|<&|<>|<|>>|>&|>\||>)")
@@ -250,10 +251,9 @@ class WordReader(abc.ABC):
     def braced(self, *, quoted: bool) -> syntax.Parameter:
         """`${…}`."""
         self.index += 2
-        if self.peek("#") and (name := PARAMETER.match(self.text, self.index + 1)):
-            if self.text[name.end() : name.end() + 1] == "}":
-                self.index = name.end() + 1
-                return syntax.Parameter(name.group(), "len", None, quoted)
+        if length := LENGTH.match(self.text, self.index):
+            self.index = length.end()
+            return syntax.Parameter(length.group(1), "len", None, quoted)
         name = PARAMETER.match(self.text, self.index)
         if not name:
             raise ShellSyntaxError(f"{self.line_number}: Syntax error: Bad substitution")

@@ -33,7 +33,8 @@ class Answer:
         """Status line and headers."""
         now = datetime.now(UTC).strftime("%a, %d %b %Y %H:%M:%S GMT")
         return (
-            f"HTTP/1.1 {self.status} {REASONS[self.status]}\r\nContent-Type: {self.content_type}\r\n"
+            f"HTTP/1.1 {self.status} {REASONS[self.status]}\r\n"
+            f"Content-Type: {self.content_type}\r\n"
             f"X-Content-Type-Options: nosniff\r\nDate: {now}\r\n"
             f"Content-Length: {len(self.body.encode())}\r\n\r\n"
         )
@@ -67,7 +68,7 @@ def _ask(url: str, ask: Callable[[int, str], Answer | None]) -> Answer | None:
 
 def _is_loopback(url: str) -> bool:
     host = urlsplit(url if "://" in url else f"http://{url}").hostname or ""
-    return host in {"localhost", "::1", "0.0.0.0"} or host.startswith("127.")
+    return host in {"localhost", "::1"} or host.startswith("127.")
 
 
 async def curl(call: Call, ask: Callable[[int, str], Answer | None]) -> int:

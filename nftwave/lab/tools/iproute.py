@@ -50,11 +50,11 @@ def _json_interface(kernel: Kernel, one: Interface, *, with_addresses: bool) -> 
 
 def _text_interface(kernel: Kernel, one: Interface, *, with_addresses: bool) -> str:
     mode = "" if with_addresses else "mode DEFAULT "
+    link = "loopback" if one.name == "lo" else "ether"
+    head = f"{one.index}: {one.name}: <{','.join(one.flags)}> mtu 1500 qdisc {one.qdisc} "
     lines = [
-        f"{one.index}: {one.name}: <{','.join(one.flags)}> mtu 1500 qdisc {one.qdisc} "
-        f"state {one.state} {mode}group default \n",
-        f"    link/{'loopback' if one.name == 'lo' else 'ether'} {one.address} "
-        "brd ff:ff:ff:ff:ff:ff\n",
+        f"{head}state {one.state} {mode}group default \n",
+        f"    link/{link} {one.address} brd ff:ff:ff:ff:ff:ff\n",
     ]
     if with_addresses:
         for address, length in kernel.addresses(one):

@@ -45,11 +45,8 @@ async def run_shell(call: Call, dialect: Dialect) -> int:
             return await call.error(f"0: cannot open {name}: {error}", 2)
     else:
         script = await read_all(call.stdin)
-    shell = Shell(
-        call.session, dialect, root=call.root, name=name, environment=dict(call.environment),
-        directory=call.directory, streams={0: call.stdin, 1: call.stdout, 2: call.stderr},
-        parameters=args,
-    )  # fmt: skip
+    call.name = name
+    shell = Shell(call, dialect, args)
     shell.options = shell_options
     # A process of its own: `kill $$` ends it and nothing else.
     process = call.session.start(shell.run(script), pid=shell.pid)

@@ -63,8 +63,10 @@ def _listing(kernel: Kernel, words: list[str], *, as_json: bool) -> str | None:
 
 def _part(table: Table, kind: str, name: str, *, as_json: bool) -> str | None:
     """A table with only one set, map or chain."""
-    collections = tuple(one for one in table.collections
-                        if kind == ("map" if one.is_map else "set") and one.name == name)  # fmt: skip
+    kinds = {"map": True, "set": False}
+    collections = tuple(
+        one for one in table.collections if one.name == name and kinds.get(kind) == one.is_map
+    )
     chains = tuple(one for one in table.chains if kind == "chain" and one.name == name)
     if not collections and not chains:
         return None

@@ -1,8 +1,9 @@
-"""`sed`, as far as scripts on nodes use it: s, p, d, q, n, =, y, a, i, c and addresses."""
+"""`sed`, as far as scripts on nodes use it: s, p, d, q, n, =, y, a, i, c, groups, addresses."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from nftwave.lab.tools.patterns import expression
@@ -11,81 +12,208 @@ from nftwave.lab.tools.text import inputs, options
 if TYPE_CHECKING:
     from nftwave.lab.shell.process import Call, Tool
 
-COMMAND = re.compile(
-    r"\s*([0-9]+|\$|/(?:\\.|[^/\\])*/)?(?:,([0-9]+|\$|/(?:\\.|[^/\\])*/))?\s*(!?)\s*(.)"
-)
+ADDRESS = r"([0-9]+|\$|/(?:\\.|[^/\\])*/)"
+COMMAND = re.compile(rf"\s*{ADDRESS}?(?:,{ADDRESS})?\s*(!?)\s*(.)")
+FLAGS = re.compile(r"[gpIi0-9]*")
+BETWEEN = "; \n\t"
 
 
-class SedScript:
-    """The commands of `sed`: s, p, d, q, n, =, y, a, i, c and their addresses."""
+class SedSyntaxError(Exception):
+    """Not a sed script; the text is sed's."""
 
-    def __init__(self, text: str, *, extended: bool) -> None:
+
+@dataclass(slots=True)
+class Command:
+    """One command, its addresses, and whether its range is open."""
+
+    first: str | None
+    second: str | None
+    negated: bool
+    name: str
+    arguments: list[str] = field(default_factory=list)
+    body: list[Command] = field(default_factory=list)
+    open: bool = False
+
+
+class SedParser:
+    """Reads a script."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._place = 0
+
+    def commands(self, *, nested: bool = False) -> list[Command]:
+        """Commands up to the end, or to the brace. Raises SedSyntaxError."""
+        found: list[Command] = []
+        while True:
+            while self._place < len(self._text) and self._text[self._place] in BETWEEN:
+                self._place += 1
+            if self._place >= len(self._text):
+                if nested:
+                    raise SedSyntaxError("-e expression #1, char 0: unmatched `{'")
+                return found
+            if nested and self._text[self._place] == "}":
+                self._place += 1
+                return found
+            found.append(self._command())
+
+    def _command(self) -> Command:
+        match = COMMAND.match(self._text, self._place)
+        if not match:
+            raise SedSyntaxError(f"-e expression #1, char {self._place + 1}: missing command")
+        self._place = match.end()
+        first, second, negated, name = match.groups()
+        command = Command(first, second, bool(negated), name)
+        if name == "{":
+            command.body = self.commands(nested=True)
+        elif name in "sy":
+            command.arguments = self._delimited()
+        elif name in "aic":
+            command.arguments = [self._line()]
+        elif name not in "pdqn=":
+            raise SedSyntaxError(f"-e expression #1, char {self._place}: unknown command: `{name}'")
+        return command
+
+    def _delimited(self) -> list[str]:
+        """Pattern, replacement and flags of `s` and `y`."""
+        delimiter, parts = self._text[self._place], [""]
+        self._place += 1
+        while len(parts) < 3:
+            step = self._text[self._place : self._place + 1]
+            if not step:
+                raise SedSyntaxError("-e expression #1, char 0: unterminated `s' command")
+            self._place += 1
+            if step == "\\":
+                escaped = self._text[self._place : self._place + 1]
+                parts[-1] += escaped if escaped == delimiter else "\\" + escaped
+                self._place += 1
+            elif step == delimiter:
+                parts.append("")
+            else:
+                parts[-1] += step
+        flags = FLAGS.match(self._text, self._place)
+        if flags:
+            parts[-1] = flags.group()
+            self._place = flags.end()
+        return parts
+
+    def _line(self) -> str:
+        """The text of `a`, `i` and `c`."""
+        end = self._text.find("\n", self._place)
+        end = len(self._text) if end < 0 else end
+        text = self._text[self._place : end].lstrip("\\ ")
+        self._place = end
+        return text
+
+
+class SedRun:
+    """One script over some lines."""
+
+    def __init__(self, commands: list[Command], *, extended: bool, quiet: bool) -> None:
+        self.commands = commands
         self.extended = extended
-        self.commands: list[tuple[str | None, str | None, bool, str, list[str]]] = []
-        self.active: set[int] = set()
-        place = 0
-        while place < len(text):
-            if text[place] in "; \n\t}":
-                place += 1
+        self.quiet = quiet
+        self.output: list[str] = []
+        self.line = ""
+        self.number = 0
+        self.last = False
+        self.after: list[str] = []
+        self.stopped = False
+
+    def run(self, lines: list[str]) -> str:
+        """Edit them."""
+        for number, line in enumerate(lines, 1):
+            self.line, self.number, self.last, self.after = line, number, number == len(lines), []
+            if self.apply(self.commands) and not self.quiet:
+                self.output.append(self.line)
+            self.output += self.after
+            if self.stopped:
+                break
+        return "".join(line + "\n" for line in self.output)
+
+    def apply(self, commands: list[Command]) -> bool:
+        """Run commands on the line; False if it was deleted."""
+        for command in commands:
+            if not self.selects(command):
                 continue
-            found = COMMAND.match(text, place)
-            if not found:
-                raise ValueError(f"-e expression #1, char {place + 1}: unknown command")
-            first, second, negated, name = found.groups()
-            arguments, place = self._arguments(name, text, found.end())
-            self.commands.append((first, second, bool(negated), name, arguments))
+            if command.name == "{":
+                if not self.apply(command.body):
+                    return False
+            elif command.name in "dc":
+                self.output += command.arguments
+                return False
+            else:
+                self.edit(command)
+            if self.stopped:
+                break
+        return True
 
-    @staticmethod
-    def _arguments(name: str, text: str, place: int) -> tuple[list[str], int]:
-        if name in "sy":
-            delimiter, parts = text[place], [""]
-            place += 1
-            while len(parts) < 3 and place < len(text):
-                if text[place] == "\\" and place + 1 < len(text):
-                    escaped = text[place + 1]
-                    parts[-1] += escaped if escaped == delimiter else "\\" + escaped
-                    place += 2
-                elif text[place] == delimiter:
-                    parts.append("")
-                    place += 1
-                else:
-                    parts[-1] += text[place]
-                    place += 1
-                    continue
-            flags = re.compile(r"[gpIi0-9]*").match(text, place)
-            parts[-1] = flags.group() if flags else ""
-            return parts, flags.end() if flags else place
-        if name in "aic":
-            end = text.find("\n", place)
-            end = len(text) if end < 0 else end
-            return [text[place:end].lstrip("\\ ").lstrip()], end
-        if name not in "pdqn={":
-            raise ValueError(f"-e expression #1, char {place}: unknown command: `{name}'")
-        return [], place
+    def edit(self, command: Command) -> None:
+        """Run one command that goes on to the next."""
+        match command.name:
+            case "s":
+                self.substitute(command.arguments)
+            case "y":
+                self.line = self.line.translate(str.maketrans(*command.arguments[:2]))
+            case "p":
+                self.output.append(self.line)
+            case "=":
+                self.output.append(str(self.number))
+            case "i":
+                self.output += command.arguments
+            case "a":
+                self.after += command.arguments
+            case "q":
+                self.stopped = True
 
-    def selects(self, place: int, line: str, number: int, last: bool) -> bool:
+    def selects(self, command: Command) -> bool:
         """Whether the command's addresses select the line."""
-        first, second, negated, _, _ = self.commands[place]
-        if first is None:
-            return not negated
-        if second is None:
-            return self._at(first, line, number, last) != negated
-        if place in self.active:
-            if self._at(second, line, number, last):
-                self.active.discard(place)
-            return not negated
-        if self._at(first, line, number, last):
-            if not (second.isdigit() and int(second) <= number):
-                self.active.add(place)
-            return not negated
-        return negated
+        if command.first is None:
+            return not command.negated
+        if command.second is None:
+            return self.at(command.first) != command.negated
+        selected = command.open or self.at(command.first)
+        if command.open:
+            command.open = not self.at(command.second)
+        elif selected:
+            ended = command.second.isdigit() and int(command.second) <= self.number
+            command.open = not ended
+        return selected != command.negated
 
-    def _at(self, address: str, line: str, number: int, last: bool) -> bool:
+    def at(self, address: str) -> bool:
+        """Whether one address is that of the line."""
         if address == "$":
-            return last
+            return self.last
         if address.isdigit():
-            return number == int(address)
-        return bool(expression(address[1:-1], extended=self.extended).search(line))
+            return self.number == int(address)
+        return bool(expression(address[1:-1], extended=self.extended).search(self.line))
+
+    def substitute(self, arguments: list[str]) -> None:
+        """`s`."""
+        pattern, replacement, flags = arguments
+        matcher = expression(pattern, extended=self.extended, ignore_case="i" in flags.lower())
+        nth = re.search(r"\d+", flags)
+        wanted, seen = int(nth.group()) if nth else 1, 0
+
+        def replace(found: re.Match[str]) -> str:
+            nonlocal seen
+            seen += 1
+            if seen < wanted or (seen > wanted and "g" not in flags):
+                return found.group()
+            return re.sub(r"\\(.)|&", lambda one: _inserted(found, one), replacement)
+
+        self.line = matcher.sub(replace, self.line)
+        if seen >= wanted and "p" in flags:
+            self.output.append(self.line)
+
+
+def _inserted(found: re.Match[str], part: re.Match[str]) -> str:
+    """What `&`, a back-reference or an escape in a replacement stands for."""
+    if part.group() == "&":
+        return found.group()
+    if part[1].isdigit():
+        return found.group(int(part[1])) or ""
+    return {"n": "\n", "t": "\t"}.get(part[1], part[1])
 
 
 async def sed(call: Call) -> int:
@@ -99,80 +227,16 @@ async def sed(call: Call) -> int:
         else:
             args.append(word)
     flags, operands = options(args, "")
-    if not scripts:
+    if not scripts and operands:
         scripts.append(operands.pop(0))
     try:
-        script = SedScript("\n".join(scripts), extended="E" in flags or "r" in flags)
-    except ValueError as error:
+        commands = SedParser("\n".join(scripts)).commands()
+    except SedSyntaxError as error:
         return await call.error(str(error))
     found = await inputs(call, operands)
-    lines = "".join(text for _, text in found)
-    await call.out(_edit(script, lines.splitlines(), quiet="n" in flags))
+    run = SedRun(commands, extended=bool({"E", "r"} & set(flags)), quiet="n" in flags)
+    await call.out(run.run("".join(text for _, text in found).splitlines()))
     return 2 if len(found) < len(operands) else 0
-
-
-def _edit(script: SedScript, lines: list[str], *, quiet: bool) -> str:
-    output: list[str] = []
-    for number, original in enumerate(lines, 1):
-        line, shown, after, stop = original, not quiet, [], False
-        for place, (_, _, _, name, arguments) in enumerate(script.commands):
-            if not script.selects(place, line, number, number == len(lines)):
-                if name == "{":
-                    shown = shown and True
-                continue
-            if name == "s":
-                line, changed = _substitute(script, line, arguments)
-                if changed and "p" in arguments[2]:
-                    output.append(line)
-            elif name == "y":
-                line = line.translate(str.maketrans(arguments[0], arguments[1]))
-            elif name == "p":
-                output.append(line)
-            elif name == "=":
-                output.append(str(number))
-            elif name == "i":
-                output.append(arguments[0])
-            elif name == "a":
-                after.append(arguments[0])
-            elif name == "q":
-                stop = True
-                break
-            elif name in "dc":
-                output.extend(arguments)
-                shown = False
-                break
-        if shown:
-            output.append(line)
-        output.extend(after)
-        if stop:
-            break
-    return "".join(line + "\n" for line in output)
-
-
-def _substitute(script: SedScript, line: str, arguments: list[str]) -> tuple[str, bool]:
-    pattern, replacement, flags = arguments
-    matcher = expression(pattern, extended=script.extended, ignore_case="i" in flags.lower())
-    nth = re.search(r"\d+", flags)
-    wanted, seen = int(nth.group()) if nth else 1, 0
-
-    def replace(found: re.Match[str]) -> str:
-        nonlocal seen
-        seen += 1
-        if seen < wanted or (seen > wanted and "g" not in flags):
-            return found.group()
-        return re.sub(
-            r"\\(.)|&",
-            lambda one: found.group() if one.group() == "&" else _inserted(found, one[1]),
-            replacement,
-        )
-
-    return matcher.sub(replace, line), bool(matcher.search(line))
-
-
-def _inserted(found: re.Match[str], escaped: str) -> str:
-    if escaped.isdigit():
-        return found.group(int(escaped)) or ""
-    return {"n": "\n", "t": "\t"}.get(escaped, escaped)
 
 
 TOOLS: dict[str, Tool] = {"sed": sed}

@@ -7,7 +7,7 @@ import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from nftwave.lab.shell.files import FileError
+from nftwave.lab.shell.files import TEMPORARY, FileError
 from nftwave.lab.tools.text import options
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ async def mkdir(call: Call) -> int:
 async def mktemp(call: Call) -> int:
     """`mktemp`: -d and a template."""
     flags, names = options(call.args, "p")
-    template = names[0] if names else "/tmp/tmp.XXXXXXXXXX"
+    template = names[0] if names else posixpath.join(TEMPORARY[0], "tmp.XXXXXXXXXX")
     path = call.path(re.sub("X{3,}$", f"{call.machine.next_pid():010d}", template))
     if "d" in flags:
         call.machine.files.make_directory(path, root=call.root)

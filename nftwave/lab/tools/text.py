@@ -9,7 +9,7 @@ from nftwave.lab.shell.files import FileError
 from nftwave.lab.shell.streams import read_all
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from nftwave.lab.shell.process import Call, Tool
 
@@ -132,7 +132,7 @@ async def cut(call: Call) -> int:
     return 0
 
 
-def _ranges(text: str):  # type: ignore[no-untyped-def]
+def _ranges(text: str) -> Callable[[int], bool]:
     """Whether a place is in a list such as 1,3-5,7-."""
     spans = []
     for span in text.split(","):

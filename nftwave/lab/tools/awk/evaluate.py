@@ -101,11 +101,11 @@ class Evaluator(State):
         self.assign(target, value)
         return value
 
-    def _step(self, op: str, target: Tree, before: bool) -> Value:
+    def _step(self, op: str, target: Tree, place: str) -> Value:
         old = self.number(target)
         new = old + (1 if op == "++" else -1)
         self.assign(target, new)
-        return new if before else old
+        return new if place == "before" else old
 
     def _ternary(self, condition: Tree, first: Tree, second: Tree) -> Value:
         return self.value(first if self.truth(condition) else second)

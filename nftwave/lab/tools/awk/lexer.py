@@ -47,8 +47,10 @@ class AwkSyntaxError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """Kind: keyword, name, call (a name right before a parenthesis), number, string, regex, op,
-    newline or end.
+    """One token.
+
+    Kinds: keyword, name, call (a name right before a parenthesis), number, string, regex, op,
+    newline and end.
     """
 
     kind: str

@@ -337,7 +337,7 @@ class Parser:
         """`x++` and `x--`."""
         left = self.primary()
         if left[0] in {"variable", "element", "field"} and (op := self.accept("++", "--")):
-            return ("step", op, left, False)
+            return ("step", op, left, "after")
         return left
 
     def primary(self) -> Tree:
@@ -372,9 +372,9 @@ class Parser:
             case "$":
                 op = self.accept("++", "--")
                 field = ("field", self.primary())
-                return ("step", op, field, True) if op else field
+                return ("step", op, field, "before") if op else field
             case "++" | "--":
-                return ("step", token.text, self.primary(), True)
+                return ("step", token.text, self.primary(), "before")
             case "-" | "+" | "!":
                 return ("unary", token.text, self.primary())
             case "(":
