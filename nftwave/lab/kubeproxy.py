@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from nftwave.lab import proxylog
 from nftwave.lab.proxyconfig import BadConfig, Config, load
+from nftwave.lab.proxydefaults import completed
 from nftwave.lab.proxylog import Log, now
 from nftwave.lab.proxymetrics import metrics
 from nftwave.lab.tools.http import Answer
@@ -177,7 +178,7 @@ class KubeProxy:
         return Answer(200, "text/plain; version=0.0.4; charset=utf-8", text)
 
     def _configz(self, config: Config) -> Answer:
-        document = {**config.document, "mode": config.mode, "hostnameOverride": self.node_name}
+        document = completed(config, self.node_name)
         text = json.dumps({"kubeproxy.config.k8s.io": document}, separators=(",", ":"))
         return Answer(200, "application/json", text)
 

@@ -28,9 +28,11 @@ class Seed:
         """Nodes, ConfigMaps, Services, pods; the API is served at the URL, by that host."""
         create = self._cluster.store.create
         for place, node in enumerate(self._cluster.nodes.values()):
+            zone = ZONES[place % len(ZONES)]
             made = nodes.node(
-                node.name, node.address, node.kernel.pod_cidr, ZONES[place % len(ZONES)], version=self._cluster.version,
-                kernel=node.kernel.release, since=self._cluster.since,
+                node.name, node.address, node.kernel.pod_cidr, zone,
+                version=self._cluster.version, kernel=node.kernel.release,
+                since=self._cluster.since,
             )  # fmt: skip
             create("nodes", made, manager="kubelet")
         for made in (

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from nftwave.lab.shell.interpreter import Shell
 
-GLOB = re.compile(r"[*?\[]")
+GLOB = re.compile(r"[*?]|\[[^\]]+\]")
 
 
 class ExpansionError(Exception):

@@ -6,7 +6,8 @@ import functools
 from typing import TYPE_CHECKING, Literal
 
 from nftwave.lab.shell import syntax
-from nftwave.lab.shell.words import OPERATORS, ShellSyntaxError, WordReader
+from nftwave.lab.shell.reader import OPERATORS, ShellSyntaxError
+from nftwave.lab.shell.redirects import RedirectionReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,8 +29,8 @@ def parse(text: str) -> syntax.Program:
     return syntax.Program(syntax.Sequence(tuple(items)), None)
 
 
-class Parser(WordReader):
-    """Recursive descent over characters; words come from WordReader."""
+class Parser(RedirectionReader):
+    """Recursive descent over characters; words and redirections come from its bases."""
 
     def program(self, text: str) -> syntax.Program:
         """The script in backticks."""
@@ -264,10 +265,3 @@ class Parser(WordReader):
         if not (assignments or words or redirections):
             raise self.unexpected()
         return syntax.Simple(tuple(assignments), tuple(words), tuple(redirections), line)
-
-    def redirections(self) -> tuple[syntax.Redirection, ...]:
-        """The redirections after a compound command."""
-        found = []
-        while redirection := self.redirection():
-            found.append(redirection)
-        return tuple(found)

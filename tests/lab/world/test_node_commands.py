@@ -74,6 +74,18 @@ def test_the_connections_of_ipvs_are_in_the_recorded_columns(shared, recordings)
     assert ours[1].split()[7] == "ESTABLISHED"
 
 
+def comparable(text):
+    """The effective configuration without what names the node."""
+    [config] = json.loads(text).values()
+    return {key: value for key, value in config.items() if key != "hostnameOverride"}
+
+
+def test_the_effective_configuration_is_the_recorded_one(shared, recordings):
+    output, _ = recorded(recordings, "ipvs", "configz")
+    done = shared.ssh(NODE, "curl -s localhost:10249/configz")
+    assert comparable(done.stdout) == comparable(output)
+
+
 def test_kube_ipvs0_is_shown_as_recorded(shared, recordings):
     output, _ = recorded(recordings, "ipvs", "ip-link-kube-ipvs0")
     done = shared.ssh(NODE, "ip link show kube-ipvs0")
@@ -155,6 +167,12 @@ def test_the_text_of_the_table_is_laid_out_as_recorded(changed, recordings):
     ours, real = (lines_without_numbers(text) for text in (done.stdout, output))
     variable = re.compile(r"elements|numgen|goto|saddr !=")
     assert [line for line in real if line not in ours and not variable.search(line)] == []
+
+
+def test_the_effective_configuration_follows_the_mode(changed, recordings):
+    output, _ = recorded(recordings, "nftables", "configz")
+    done = changed.ssh("lab-1-cp-1", "curl -s localhost:10249/configz")
+    assert comparable(done.stdout) == comparable(output)
 
 
 def test_metrics_have_the_recorded_names(changed, recordings):

@@ -22,7 +22,7 @@ from nftwave.lab.tools.patterns import expression
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from nftwave.lab.tools.awk.parser import Tree
+    from nftwave.lab.tools.awk.expressions import Tree
 
 RECORD: Tree = ("field", ("number", 0.0))
 FUNCTIONS: dict[str, Callable[..., float]] = {

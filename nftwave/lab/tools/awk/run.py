@@ -8,7 +8,8 @@ from nftwave.lab.tools.awk.evaluate import Evaluator
 from nftwave.lab.tools.awk.values import Value, from_input, printf, to_text
 
 if TYPE_CHECKING:
-    from nftwave.lab.tools.awk.parser import Program, Tree
+    from nftwave.lab.tools.awk.expressions import Tree
+    from nftwave.lab.tools.awk.parser import Program
 
 STANDARD_ERROR = frozenset({"/dev/stderr", "cat 1>&2", "cat >&2"})
 
