@@ -7,11 +7,12 @@ import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from flows import terminal
 from flows.server import prefect_api
 from nftwave import progress
+from nftwave.errors import NftwaveError
 
 if TYPE_CHECKING:
     from nftwave.outcome import Outcome
@@ -38,18 +39,20 @@ def run_migration(
         with ExitStack() as stack:
             with progress.step("prefect", "starting its server") as now:
                 url = stack.enter_context(prefect_api(home))
+                from flows.ending import outcome_of
                 from flows.migrate_cluster import migrate_cluster
 
                 now.end(f"UI at {url.removesuffix('/api')}")
             _quiet_console()
             state = migrate_cluster(cluster=cluster, **parameters, return_state=True)
-            outcome: Any = state.result(raise_on_failure=False)
-            if isinstance(outcome, Exception):
-                raise outcome
+            outcome = outcome_of(state)
+            if outcome is None:
+                state.result()
+                raise NftwaveError(f"the run ended without an outcome: {state.message}")
             if at_end:
                 listener.close()
                 at_end(outcome)
-            return cast("Outcome", outcome)
+            return outcome
     finally:
         progress.listeners.remove(listener)
         listener.close()

@@ -80,6 +80,8 @@ class ProxyLog:
 
     proxier: str | None
     families: frozenset[Family] | None
+    last_words: str = ""
+    """How the log of a pod that keeps dying ends."""
 
     @classmethod
     def read(cls, text: str) -> ProxyLog:
@@ -122,7 +124,7 @@ def judge(
         log: None where the log could not be read.
         at: now, seconds since the epoch.
     """
-    evidence = [_pod(node, pod, expected)]
+    evidence = [_pod(node, pod, expected, log.last_words if log else "")]
     if isinstance(facts, Unreachable):
         evidence.append(Evidence("probe", Standing.UNKNOWN, facts.what, f"ssh {node}"))
         return NodeVerdict(node, _overall(evidence), tuple(evidence), at)
@@ -168,7 +170,7 @@ def _holds(ok: bool) -> Standing:  # noqa: FBT001 (what it is about)
     return Standing.VERIFIED if ok else Standing.FAILED
 
 
-def _pod(node: str, pod: ProxyPod | None, expected: Expected) -> Evidence:
+def _pod(node: str, pod: ProxyPod | None, expected: Expected, last_words: str) -> Evidence:
     command = (
         "kubectl -n kube-system get pod -l k8s-app=kube-proxy"
         f" --field-selector spec.nodeName={node} -o wide"
@@ -179,7 +181,7 @@ def _pod(node: str, pod: ProxyPod | None, expected: Expected) -> Evidence:
     if pod.uid == expected.replaced_uid:
         return Evidence(name, Standing.FAILED, f"{pod.name} was not replaced", command)
     if pod.hopeless:
-        seen = f"{pod.name}: {pod.waiting}, {pod.restarts} restarts"
+        seen = f"{pod.name}: {pod.waiting}, {pod.restarts} restarts{last_words}"
         return Evidence(name, Standing.FAILED, seen, command)
     if not pod.ready or pod.deleting:
         return Evidence(name, Standing.FAILED, f"{pod.name} is {pod.state()}", command)

@@ -18,6 +18,7 @@ from nftwave.evidence import Expected, NodeVerdict, ProxyLog, Standing, judge
 from nftwave.kube.errors import ApiError
 from nftwave.kube.objects import KUBE_PROXY_LABEL, KUBE_SYSTEM, ProxyPod
 from nftwave.kube.resources import PODS
+from nftwave.kube.rollout import last_words
 from nftwave.node.connect import SHARED, open_session
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def prove(
     probe_deadline: float,
     jumps: JumpHosts = SHARED,
 ) -> NodeVerdict:
-    """The verdict on a node, as soon as it is verified, and at the latest after `deadline` seconds.
+    """The verdict on a node: as soon as it is verified or its pod cannot come up, else in the end.
 
     Args:
         deadline: seconds; 0 looks once.
@@ -76,11 +77,12 @@ def prove(
                 facts = error
                 _close(session)
                 session = None
-            if log is None or log.proxier is None:
+            if log is None or (log.proxier is None and not log.last_words):
                 log = _log(gateway, pod)
             verdict = judge(subject.node, facts, pod, log, subject.expected, at=time.time())
             left = until - time.monotonic()
-            if verdict.standing is Standing.VERIFIED or left <= 0 or STOP.is_set():
+            hopeless = pod is not None and pod.hopeless
+            if verdict.standing is Standing.VERIFIED or hopeless or left <= 0 or STOP.is_set():
                 return verdict
             STOP.wait(min(pause, left))
             pause = min(pause * 2, LONGEST_PAUSE)
@@ -107,6 +109,8 @@ def _pod(gateway: Gateway, node: str, last: ProxyPod | None) -> ProxyPod | None:
 
 
 def _log(gateway: Gateway, pod: ProxyPod | None) -> ProxyLog | None:
+    if pod is not None and pod.hopeless:
+        return ProxyLog(None, None, last_words(gateway, pod))
     if pod is None or pod.started is None:
         return None
     with suppress(ApiError):

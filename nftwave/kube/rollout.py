@@ -222,15 +222,20 @@ def _late(
 
 
 def _dying(gateway: Gateway, pod: ProxyPod) -> RolloutFailed:
-    log = ""
-    with suppress(ApiError):
-        log = gateway.log(KUBE_SYSTEM, pod.name, tail=LOG_LINES).strip()
     told = f"{pod.waiting}, {pod.restarts} restarts{f' ({pod.detail})' if pod.detail else ''}"
-    quoted = "".join(f"\n    | {line}" for line in log.splitlines())
     return RolloutFailed(
-        f"kube-proxy pod {pod.name} does not come up: {told}"
-        + (f"; its last log lines:{quoted}" if quoted else "; it has no log"),
+        f"kube-proxy pod {pod.name} does not come up: {told}{last_words(gateway, pod)}",
         cluster=gateway.cluster,
         node=pod.node,
         next_step=f"kubectl -n {KUBE_SYSTEM} logs {pod.name} --previous",
     )
+
+
+def last_words(gateway: Gateway, pod: ProxyPod) -> str:
+    """The last lines of a dying pod's log, as the end of a sentence."""
+    log = ""
+    with suppress(ApiError):
+        log = gateway.log(KUBE_SYSTEM, pod.name, tail=LOG_LINES).strip()
+    if not log:
+        return "; it has no log"
+    return "; its last log lines:" + "".join(f"\n    | {line}" for line in log.splitlines())

@@ -44,7 +44,10 @@ class Cluster:
         return {name: node["mode"] for name, node in self.state["nodes"].items()}
 
     def pods(self) -> dict[str, str]:
-        return {name: node["kubeProxy"]["uid"] for name, node in self.state["nodes"].items()}
+        return {
+            name: (node["kubeProxy"] or {}).get("uid", "")
+            for name, node in self.state["nodes"].items()
+        }
 
     def mutations(self) -> list[str]:
         """What was changed, in order, such as `update configmaps/kube-proxy`."""
@@ -53,6 +56,15 @@ class Cluster:
             for m in self.state["api"]["mutations"]
             if "nftwave" in m["userAgent"]
         ]
+
+    def verify(self, deadline: float):
+        from nftwave.fleet import load_fleet
+        from nftwave.look import look_at_api
+        from nftwave.verify import verify_all
+
+        cluster = load_fleet(self.lab.fleet_file).cluster("lab-1")
+        gateway = self.gateway()
+        return list(verify_all(look_at_api(cluster, gateway), gateway, deadline=deadline))
 
     def gateway(self):
         from nftwave.fleet import load_fleet
@@ -123,4 +135,11 @@ class Begun:
 def cluster(tmp_path, prefect):
     """A lab cluster of three nodes, as fast as it gets."""
     with running_lab(tmp_path / "lab", nodes=3, speed=SPEED) as lab:
+        yield Cluster(lab)
+
+
+@pytest.fixture
+def larger_cluster(tmp_path, prefect):
+    """Seven nodes, slower: a rollout in which there is time to stop."""
+    with running_lab(tmp_path / "lab", nodes=7, speed=20) as lab:
         yield Cluster(lab)

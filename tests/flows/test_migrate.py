@@ -84,6 +84,10 @@ def test_what_would_break_blocks_before_anything_is_changed(cluster, fault, code
     assert "Nothing in the cluster was changed." in outcome.words()
 
 
+FIRST = "lab-1-cp-1"
+"""The node that the lab's DaemonSet controller replaces first."""
+
+
 @pytest.mark.parametrize(
     ("fault", "told"),
     [
@@ -93,32 +97,55 @@ def test_what_would_break_blocks_before_anything_is_changed(cluster, fault, code
     ],
 )
 def test_a_successor_that_does_not_come_up_stops_the_rollout_and_a_rerun_goes_on(
-    cluster, fault, told
+    larger_cluster, fault, told
 ):
+    cluster = larger_cluster
     original = cluster.config_map()["data"]
     cluster.write_policy(**QUICK)
-    cluster.lab.fault("lab-1", NODE, fault)
+    cluster.lab.fault("lab-1", FIRST, fault)
     outcome = cluster.migrate()
     assert (outcome.status, outcome.exit_status) == ("failed", 1)
     assert told in outcome.what
-    assert NODE in outcome.what
+    assert FIRST in outcome.what
     assert cluster.daemon_set()["spec"]["updateStrategy"] == {"type": "OnDelete"}
     assert any("held" in change for change in outcome.changed)
+    assert "ipvs" in cluster.modes().values(), "the hold came too late for every node"
     assert cluster.ledger().original == original
 
     cluster.lab.clear()
-    flipped = {n: uid for n, uid in cluster.pods().items() if cluster.modes()[n] == "nftables"}
-    settle(cluster, NODE)
+    settle(cluster)
+    flipped = {n for n, mode in cluster.modes().items() if mode == "nftables"}
+    before = cluster.pods()
     again = cluster.migrate()
     assert (again.status, again.exit_status) == ("done", 0), again.what
     assert set(cluster.modes().values()) == {"nftables"}
     assert cluster.daemon_set()["spec"]["updateStrategy"]["type"] == "RollingUpdate"
     assert cluster.ledger().original == original
-    pods = cluster.pods()
-    assert {n: pods[n] for n in flipped} == flipped, "a proven node was restarted again"
+    after = cluster.pods()
+    assert {n: after[n] for n in flipped} == {n: before[n] for n in flipped}
 
 
-def settle(cluster, node):
+def test_a_node_that_dies_during_verification_ends_its_wait_early_with_its_last_words(
+    cluster, prefect
+):
+    cluster.write_policy(deadlines={"verify": 60})
+    cluster.migrate()
+    cluster.lab.fault("lab-1", NODE, "crashloop")
+    restart_by_hand(cluster)
+    verdicts = {v.node: v for v in cluster.verify(deadline=60)}
+    assert verdicts[NODE].standing is Standing.FAILED
+    assert "CrashLoopBackOff" in verdicts[NODE].why()
+    assert "its last log lines" in verdicts[NODE].why()
+
+
+def restart_by_hand(cluster):
+    from nftwave.kube import rollout
+
+    strategy = cluster.daemon_set()["spec"]["updateStrategy"]
+    rollout.restart(cluster.gateway(), at="2026-01-01T00:00:00Z", strategy=strategy)
+
+
+def settle(cluster):
     """Wait until the kubelet has brought a healed node's kube-proxy up, as a person would."""
     import time
 
@@ -128,7 +155,7 @@ def settle(cluster, node):
         if pods.get("numberAvailable", 0) == pods["desiredNumberScheduled"]:
             return
         time.sleep(0.1)
-    raise AssertionError(f"{node} does not heal")
+    raise AssertionError("kube-proxy does not heal")
 
 
 def test_a_slow_first_sync_is_waited_for(cluster):
