@@ -37,17 +37,19 @@ class Pipe:
 
     def __init__(self) -> None:
         self._text = ""
+        self._place = 0  # what is before it has been read
         self._ended = False
         self._broken = False
         self._changed = asyncio.Event()
 
     async def write(self, text: str) -> None:
         """Write; wait while the pipe is full. Raises BrokenPipe."""
-        while len(self._text) >= PIPE_SIZE and not self._broken:
+        while len(self._text) - self._place >= PIPE_SIZE and not self._broken:
             await self._wait()
         if self._broken:
             raise BrokenPipe
-        self._text += text
+        self._text = self._text[self._place :] + text
+        self._place = 0
         self._changed.set()
 
     def end(self) -> None:
@@ -62,23 +64,26 @@ class Pipe:
 
     async def read(self) -> str:
         """What is there, or wait; empty at the end."""
-        while not self._text and not self._ended:
+        while self._place == len(self._text) and not self._ended:
             await self._wait()
-        text, self._text = self._text, ""
-        self._changed.set()
-        return text
+        return self._take(len(self._text))
 
     async def readline(self) -> str:
         """One line."""
         found = ""
         while True:
-            part, newline, self._text = self._text.partition("\n")
-            found += part + newline
+            end = self._text.find("\n", self._place) + 1
             # There is room again, also for the rest of a line that is longer than the pipe.
-            self._changed.set()
-            if newline or self._ended:
+            found += self._take(end or len(self._text))
+            if end or self._ended:
                 return found
             await self._wait()
+
+    def _take(self, end: int) -> str:
+        text = self._text[self._place : end]
+        self._place = end
+        self._changed.set()
+        return text
 
     async def _wait(self) -> None:
         self._changed.clear()

@@ -73,12 +73,7 @@ async def head(call: Call) -> int:
     args = [re.sub(r"^-(\d+)$", r"-n\1", word) for word in call.args]
     flags, names = options(args, "nc")
     if not names and "c" not in flags:
-        # Line by line: what writes without end is stopped by the pipe when this ends.
-        for _ in range(int(flags.get("n", "10"))):
-            line = await call.stdin.readline()
-            if not line:
-                break
-            await call.out(line)
+        await _first_lines(call, int(flags.get("n", "10")))
         return 0
     found = await inputs(call, names)
     for _, text in found:
@@ -87,6 +82,14 @@ async def head(call: Call) -> int:
         else:
             await call.out("".join(text.splitlines(keepends=True)[: int(flags.get("n", "10"))]))
     return int(len(found) < len(names))
+
+
+async def _first_lines(call: Call, count: int) -> None:
+    """Lines as they come: what writes without end is stopped by the pipe when this ends."""
+    while count > 0 and (chunk := await call.stdin.read()):
+        lines = chunk.splitlines(keepends=True)[:count]
+        await call.out("".join(lines))
+        count -= sum(line.endswith("\n") for line in lines)
 
 
 async def tail(call: Call) -> int:
