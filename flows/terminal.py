@@ -34,10 +34,6 @@ STANDING = {"verified": "green", "failed": "bold red", "unknown": "magenta"}
 STATUS = {"done": "bold green", "already-done": "bold green"}
 
 
-NOW_EVERY = 2.0
-"""Seconds between two lines that only say what is waited for, where each line stays."""
-
-
 class LiveProgress:
     """Progress on a terminal: finished steps stay, what is waited for moves below them."""
 
@@ -78,14 +74,11 @@ class PlainProgress:
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
-        self._last_now = 0.0
 
     def __call__(self, event: Event) -> None:
-        """Print one event; what is waited for at most each `NOW_EVERY` seconds."""
+        """Print one event that is to be kept."""
         if event.kind == "now":
-            if time.monotonic() - self._last_now < NOW_EVERY:
-                return
-            self._last_now = time.monotonic()
+            return
         at = time.strftime("%H:%M:%S")
         took = f" ({event.seconds:.1f} s)" if event.seconds else ""
         mark = {"began": "…", "ended": "done", "broke": "FAILED"}.get(event.kind, "")

@@ -43,14 +43,16 @@ class Listener(Protocol):
         """Show one event."""
 
 
+KEEP_EVERY = 5.0
+
 listeners: list[Listener] = []
 
 
 def tell(event: Event) -> None:
     """Log an event and pass it to the listeners."""
     took = f" ({event.seconds:.1f} s)" if event.seconds else ""
-    level = logging.ERROR if event.kind == "broke" else logging.INFO
-    LOG.log(level, "%s: %s%s", event.step, event.text, took)
+    levels = {"broke": logging.ERROR, "now": logging.DEBUG}
+    LOG.log(levels.get(event.kind, logging.INFO), "%s: %s%s", event.step, event.text, took)
     for listener in listeners:
         with suppress(Exception):
             listener(event)
@@ -64,15 +66,24 @@ class Step:
     result: str = "done"
     began: float = field(default_factory=time.monotonic)
     _last: str = ""
+    _kept: float = field(default_factory=time.monotonic)
 
     def line(self, text: str) -> None:
         """Something worth keeping."""
         tell(Event("line", self.name, text))
 
     def now(self, text: str) -> None:
-        """What is waited for now; told once however often it is said."""
-        if text != self._last:
-            self._last = text
+        """What is waited for now; told once however often it is said.
+
+        Each `KEEP_EVERY` seconds it is a line to be kept, so that a log tells where time went.
+        """
+        if text == self._last:
+            return
+        self._last = text
+        if time.monotonic() - self._kept >= KEEP_EVERY:
+            self._kept = time.monotonic()
+            self.line(text)
+        else:
             tell(Event("now", self.name, text))
 
     def end(self, text: str) -> None:

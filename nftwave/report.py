@@ -44,7 +44,7 @@ def plan_markdown(plan: Plan) -> str:
         f"```diff\n{plan.diff}\n```" if plan.edits_config else "config.conf is as wanted already."
     )
     return (
-        f"## Plan for {plan.cluster}\n\nPlan `{plan.hash}`\n\n{plan_summary(plan)}\n\n"
+        f"## Plan `{plan.short_hash}` for {plan.cluster}\n\n{plan_summary(plan)}\n\n"
         f"{diff}\n\n{table if changes else ''}" + "".join(f"\n\n{note}" for note in plan.notes)
     )
 
