@@ -12,6 +12,7 @@ from nftwave.findings import Finding, Severity, judge
 from nftwave.findings.kubeproxy import mode
 from nftwave.look import ClusterFacts, look
 from nftwave.node.facts import Unknown
+from nftwave.outcome import counted
 from nftwave.plan import is_done
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def look_and_judge(cluster: Cluster, gateway: Gateway) -> tuple[ClusterFacts, tu
         facts = look(cluster, gateway, seen=seen)
         findings = judge(facts)
         blockers = sum(f.severity is Severity.BLOCKER for f in findings)
-        now.end(f"{len(facts.probes)} nodes asked; {blockers} blockers")
+        now.end(f"{counted(len(facts.probes), 'node')} asked; {counted(blockers, 'blocker')}")
     return facts, findings
 
 

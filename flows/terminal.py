@@ -124,9 +124,9 @@ def _plain(value: object) -> object:
 def show_error(error: NftwaveError) -> None:
     """What went wrong, what was left unchanged, what to do next."""
     first, *rest = error.lines()
-    ERR.print(Text(first, style="bold red"))
+    ERR.print(Text(first, style="bold red"), soft_wrap=True)
     for line in rest:
-        ERR.print(Text(line))
+        ERR.print(Text(line), soft_wrap=True)
 
 
 def findings_text(findings: Sequence[Finding]) -> Text:
@@ -210,8 +210,9 @@ def show_outcome(outcome: Outcome) -> None:
         OUT.print(verdicts_table(outcome.verdicts))
     style = STATUS.get(outcome.status, "bold red")
     first, *rest = outcome.words()
-    OUT.print(Text(first, style))
+    # Not wrapped here: a command or a link that is copied must be in one piece.
+    OUT.print(Text(first, style), soft_wrap=True)
     for line in rest:
-        OUT.print(Text(line))
+        OUT.print(Text(line), soft_wrap=True)
     if outcome.run_url:
-        OUT.print(Text(f"Run: {outcome.run_url}", "dim"))
+        OUT.print(Text(f"Run: {outcome.run_url}", "dim"), soft_wrap=True)

@@ -24,7 +24,7 @@ class Outcome:
         exit_status: of the command that ran it.
         what: what happened, in one or two sentences.
         changed: each change that was made to the cluster, in order.
-        next_step: what to do now; empty where there is nothing to do.
+        next_steps: what can be done now, one a line; empty where there is nothing to do.
     """
 
     cluster: str
@@ -32,7 +32,7 @@ class Outcome:
     exit_status: int
     what: str
     changed: tuple[str, ...] = ()
-    next_step: str = ""
+    next_steps: tuple[str, ...] = ()
     plan_hash: str = ""
     approval: Approval | None = None
     findings: tuple[Finding, ...] = ()
@@ -51,16 +51,13 @@ class Outcome:
     def words(self) -> list[str]:
         """The outcome for a person, a line a thought."""
         lines = [self.what]
-        if self.changed:
-            lines.append("Changed: " + "; ".join(self.changed) + ".")
-        elif self.status != "already-done":
+        if self.status != "already-done" and not self.changed:
             lines.append(self.unchanged)
+        lines += [f"Changed: {change}" for change in self.changed]
         if self.approval:
             a = self.approval
             lines.append(f"Approved by {a.approver} ({a.by}): {a.reason}")
-        if self.next_step:
-            lines.append(f"Next: {self.next_step}")
-        return lines
+        return [*lines, *(f"Next: {step}" for step in self.next_steps)]
 
 
 @dataclass
@@ -79,14 +76,14 @@ class Story:
         """Remember a change that was made to the cluster."""
         self.changed.append(change)
 
-    def _end(self, status: str, exit_status: int, what: str, next_step: str = "") -> Outcome:
+    def _end(self, status: str, exit_status: int, what: str, *next_steps: str) -> Outcome:
         return Outcome(
             cluster=self.cluster,
             status=status,
             exit_status=exit_status,
             what=what,
             changed=tuple(self.changed),
-            next_step=next_step,
+            next_steps=(*next_steps, *([GO_BACK] if self.changed and exit_status else [])),
             plan_hash=self.plan_hash,
             approval=self.approval,
             findings=self.findings,
@@ -98,9 +95,8 @@ class Story:
         self.verdicts = list(verdicts)
         open_ones = [v for v in verdicts if v.standing is not Standing.VERIFIED]
         if open_ones:
-            return self._end("failed", 1, _not_all(self.cluster, verdicts), _how_on(open_ones))
-        count = len(verdicts)
-        nodes = f"{count} node{'s' if count != 1 else ''}"
+            return self._end("failed", 1, _not_all(self.cluster, verdicts), *_how_on(open_ones))
+        nodes = counted(len(verdicts), "node")
         if migrated:
             what = (
                 f"{self.cluster}: kube-proxy runs in nftables mode on all {nodes}."
@@ -114,25 +110,28 @@ class Story:
     def broke(self, error: NftwaveError) -> Outcome:
         """The run was ended by one of our errors."""
         status = {3: "blocked", 4: "not-approved"}.get(error.exit_status, "failed")
-        next_step = error.next_step or ""
+        next_steps = [error.next_step] if error.next_step else []
         if self.changed:
-            next_step = "; ".join(part for part in (next_step, GO_BACK) if part)
-        return self._end(status, error.exit_status, str(error), next_step)
+            next_steps.append(GO_ON)
+        return self._end(status, error.exit_status, str(error), *next_steps)
 
     def interrupted(self, by: str) -> Outcome:
         """Somebody stopped the run."""
         what = f"{self.cluster}: stopped by {by} during {self.where}."
-        next_step = "run the same command again to go on"
-        if self.changed:
-            next_step += f"; {GO_BACK}"
-        return self._end("interrupted", 1, what, next_step)
+        return self._end("interrupted", 1, what, GO_ON)
 
 
+GO_ON = "to go on, run the same command again: it continues where this run stopped"
 GO_BACK = (
-    "to go back, put the original config.conf back"
-    " (`kubectl -n kube-system get cm nftwave -o jsonpath='{.data.original\\.config\\.conf}'`"
-    " shows it) and restart kube-proxy on the nodes that changed"
+    "to go back, put the original config.conf back and restart kube-proxy on the nodes that"
+    " changed; the original:"
+    " kubectl -n kube-system get cm nftwave -o jsonpath='{.data.original\\.config\\.conf}'"
 )
+
+
+def counted(number: int, what: str) -> str:
+    """`1 node`, `5 nodes`."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def with_url(outcome: Outcome, url: str) -> Outcome:
@@ -157,8 +156,7 @@ def _named(verdicts: Sequence[NodeVerdict]) -> str:
     return shown + (f", and {len(verdicts) - 3} more" if len(verdicts) > 3 else "")
 
 
-def _how_on(open_ones: Sequence[NodeVerdict]) -> str:
+def _how_on(open_ones: Sequence[NodeVerdict]) -> list[str]:
     node = open_ones[0]
-    evidence = next(iter(node.against()), None)
-    look = f"look at {node.node}: `{evidence.command}`; " if evidence else ""
-    return f"{look}mend it, then `nftwave verify` looks again without changing anything"
+    look = [f"look at {node.node}: {e.command}" for e in node.against()[:1] if e.command]
+    return [*look, "mend it, then `nftwave verify` looks again without changing anything"]

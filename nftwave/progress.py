@@ -99,7 +99,8 @@ def step(name: str, text: str) -> Iterator[Step]:
     try:
         yield running
     except BaseException as error:
-        first = (str(error).splitlines() or [type(error).__name__])[0]
+        stopped = not isinstance(error, Exception)
+        first = "stopped" if stopped else (str(error).splitlines() or [type(error).__name__])[0]
         tell(Event("broke", name, first, time.monotonic() - running.began))
         raise
     tell(Event("ended", name, running.result, time.monotonic() - running.began))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nftwave.evidence import Standing
+from nftwave.outcome import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -52,6 +53,7 @@ def plan_markdown(plan: Plan) -> str:
 def plan_summary(plan: Plan) -> str:
     """The plan in two sentences."""
     kept = f" ({len(plan.kept)} were restarted by an earlier run)" if plan.kept else ""
+    nodes = counted(len(plan.nodes), "node")
     minutes = max(1, round(plan.expected_seconds / 60))
     edit = (
         "ConfigMap kube-system/kube-proxy is replaced and kube-proxy restarted"
@@ -59,7 +61,7 @@ def plan_summary(plan: Plan) -> str:
         else "kube-proxy is restarted"
     )
     return (
-        f"{edit} on {len(plan.nodes)} nodes{kept}, strategy {plan.strategy};"
+        f"{edit} on {nodes}{kept}, strategy {plan.strategy};"
         f" a rough guess is {minutes} min. At stake: {plan.established} connections established"
         " through ipvs, which do not survive."
     )
@@ -108,7 +110,7 @@ def _counts(findings: Sequence[Finding]) -> str:
     from nftwave.findings import Severity
 
     counts = {s: sum(f.severity is s for f in findings) for s in Severity}
-    return ", ".join(f"{n} {s}{'s' if n != 1 else ''}" for s, n in counts.items())
+    return ", ".join(counted(n, str(s)) for s, n in counts.items())
 
 
 def _rows(rows: Sequence[str]) -> str:

@@ -9,6 +9,7 @@ from prefect.artifacts import create_markdown_artifact
 from nftwave import progress, report
 from nftwave.findings import Severity, judge, refuse_blockers
 from nftwave.look import look
+from nftwave.outcome import counted
 from tasks.step import step
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def preflight(run: Run) -> None:
             answered.append(node)
             if what != "answered":
                 now.line(f"{node}: {what}")
-            now.now(f"{len(answered)} nodes asked")
+            now.now(f"{counted(len(answered), 'node')} asked")
 
         run.facts = look(run.cluster, run.gateway, seen=seen)
         run.ledger = run.facts.ledger
@@ -42,4 +43,5 @@ def preflight(run: Run) -> None:
         )
         refuse_blockers(run.name, findings)
         warnings = sum(f.severity is Severity.WARNING for f in findings)
-        now.end(f"{len(run.facts.probes)} nodes answered; no blockers, {warnings} warnings")
+        nodes, warned = counted(len(run.facts.probes), "node"), counted(warnings, "warning")
+        now.end(f"{nodes} answered; no blockers, {warned}")

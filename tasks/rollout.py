@@ -12,6 +12,7 @@ from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from nftwave import progress
 from nftwave.errors import NftwaveError
 from nftwave.kube import rollout
+from nftwave.outcome import counted
 from tasks.step import step
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def restart_kube_proxy(run: Run) -> None:
     run.story.where = "the restart of kube-proxy"
     before = {node.name: node.pod_uid for node in run.plan.nodes}
     with (
-        progress.step("rollout", f"restarting kube-proxy on {len(before)} nodes") as now,
+        progress.step("rollout", f"restarting kube-proxy on {counted(len(before), 'node')}") as now,
         _held_if_it_breaks(run),
     ):
         at = run.plan.restarted_at or rollout.stamp()
@@ -65,7 +66,7 @@ def restart_kube_proxy(run: Run) -> None:
             successor_deadline=deadlines.successor,
             report=report,
         )
-        run.story.done(f"kube-proxy replaced on {len(run.successors)} nodes")
+        run.story.done(f"kube-proxy replaced on {counted(len(run.successors), 'node')}")
         now.end(f"{len(run.successors)} of {len(before)} successors are Ready")
 
 

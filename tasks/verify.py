@@ -15,6 +15,7 @@ from nftwave import progress, report
 from nftwave.errors import BadInput, Unreachable
 from nftwave.evidence import Expected, NodeVerdict, Standing, judge
 from nftwave.look import access_to
+from nftwave.outcome import counted
 from nftwave.prove import Subject, prove
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def verify_nodes(run: Run, *, deadline: float | None = None) -> Sequence[NodeVer
     allowed = run.cluster.policy.deadlines.verify if deadline is None else deadline
     nodes = [n.name for n in run.facts.targets]
     before = {} if not run.successors else {n.name: n.pod_uid for n in run.plan.nodes}
-    with progress.step("verify", f"asking {len(nodes)} nodes for their evidence") as now:
+    with progress.step("verify", f"asking {counted(len(nodes), 'node')} for evidence") as now:
         futures: list[PrefectFuture[NodeVerdict]] = [
             verify_node.submit(run, node, Expected(run.facts.must_serve, before.get(node)), allowed)
             for node in nodes

@@ -143,3 +143,10 @@ def larger_cluster(tmp_path, prefect):
     """Seven nodes, slower: a rollout in which there is time to stop."""
     with running_lab(tmp_path / "lab", nodes=7, speed=20) as lab:
         yield Cluster(lab)
+
+
+@pytest.fixture
+def slow_cluster(tmp_path, prefect):
+    """Seven nodes at a pace at which a rollout can be stopped half-way."""
+    with running_lab(tmp_path / "lab", nodes=7, speed=4) as lab:
+        yield Cluster(lab)
