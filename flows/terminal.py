@@ -51,12 +51,12 @@ class LiveProgress:
             elif event.kind == "now" and self._status:
                 self._status.update(_line(event.step, event.text))
             elif event.kind == "line":
-                ERR.print(_line("", event.text, dim=True))
+                ERR.print(_line("", event.text, dim=True), soft_wrap=True)
             elif event.kind in ("ended", "broke"):
                 self._stop()
                 mark = "[green]✓[/]" if event.kind == "ended" else "[bold red]✗[/]"
                 took = f" [dim]{event.seconds:.1f} s[/]"
-                ERR.print(f"{mark} {_line(event.step, event.text)}{took}")
+                ERR.print(f"{mark} {_line(event.step, event.text)}{took}", soft_wrap=True)
 
     def _stop(self) -> None:
         if self._status:

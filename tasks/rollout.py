@@ -88,11 +88,17 @@ def _hold(run: Run) -> None:
     except NftwaveError as error:
         progress.tell(progress.Event("line", "rollout", f"NOT held: {error}; run {HOLD}"))
         return
-    nodes = ", ".join(sorted(run.successors)) or "none"
+    before = {node.name for node in run.plan.nodes}
     run.story.done(
         "kube-proxy's DaemonSet: held (updateStrategy OnDelete), so that no further node changes"
-        f" by it; replaced and Ready so far: {nodes}"
+        f" by it; replaced and Ready so far: {_names(set(run.successors))};"
+        f" not yet: {_names(before - set(run.successors))}"
     )
+
+
+def _names(nodes: set[str]) -> str:
+    shown = ", ".join(sorted(nodes)[:10]) or "none"
+    return shown + (f" and {len(nodes) - 10} more" if len(nodes) > 10 else "")
 
 
 HOLD = (

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tasks.run import Run
 
 
-@task(task_run_name="verify {node}", cache_policy=NO_CACHE, persist_result=False)
+@task(task_run_name="verify {node} in {run.name}", cache_policy=NO_CACHE, persist_result=False)
 def verify_node(run: Run, node: str, expected: Expected, deadline: float) -> NodeVerdict:
     """Look at one node until it is verified or its time is over.
 
