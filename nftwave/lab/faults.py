@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nftwave.lab.apifaults import API_FAULTS
+from nftwave.lab.api.faults import API_FAULTS
 
 NODE_FAULTS = {
     "crashloop": "kube-proxy dies right after its start in nftables mode, whatever the node has",

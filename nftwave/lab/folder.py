@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     import asyncssh
 
     from nftwave.lab.addresses import Plan
-    from nftwave.lab.cluster import Cluster
-    from nftwave.lab.sshd import NodeSshd
+    from nftwave.lab.cluster.cluster import Cluster
+    from nftwave.lab.node.sshd import NodeSshd
 
 FLEET, IDENTITY, KNOWN_HOSTS, SSH_CONFIG = "fleet.yaml", "id_ed25519", "known_hosts", "ssh_config"
 LOG, STATE = "lab.log", "lab.json"

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import asyncssh
 
 from nftwave.lab import faults, folder
-from nftwave.lab.cluster import Cluster
+from nftwave.lab.cluster.cluster import Cluster
+from nftwave.lab.node.sshd import NodeSshd
 from nftwave.lab.pace import Pace
-from nftwave.lab.sshd import NodeSshd
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,7 +6,7 @@ from nftwave.fleet import explicit_cluster
 from nftwave.kube.connect import connect
 from nftwave.kube.gateway import Gateway
 from nftwave.lab.pki import kubeconfig
-from nftwave.lab.store import Store
+from nftwave.lab.store.store import Store
 from tests.lab.api.served import Served
 
 

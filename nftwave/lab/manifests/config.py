@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from nftwave.lab.objects import Object
+    from nftwave.lab.machinery.objects import Object
 
 CONFIG_CONF = """\
 apiVersion: kubeproxy.config.k8s.io/v1alpha1

@@ -6,7 +6,7 @@ import uuid
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from nftwave.lab.objects import Object
+    from nftwave.lab.machinery.objects import Object
 
 CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
 CONTROL_PLANE_NAME = "-cp-"  # in the names of the lab's control plane nodes

@@ -6,12 +6,12 @@ import hashlib
 import secrets
 from typing import TYPE_CHECKING, Any
 
-from nftwave.lab.objects import name_suffix
+from nftwave.lab.machinery.objects import name_suffix
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from nftwave.lab.objects import Object
+    from nftwave.lab.machinery.objects import Object
 
 CLUSTER_DNS, API_SERVICE, ECHO = "10.96.0.10", "10.96.0.1", "10.96.0.100"
 ECHO_NODE_PORT = 30080

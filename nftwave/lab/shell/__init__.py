@@ -1,0 +1,1 @@
+"""A POSIX shell in which the processes are tasks: words, expansion, redirection, builtins."""

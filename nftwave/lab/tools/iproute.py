@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nftwave.lab.kernel import Interface, Kernel
+    from nftwave.lab.kernel.kernel import Interface, Kernel
     from nftwave.lab.shell.process import Call
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nftwave.lab import ipvs, nodefiles
+from nftwave.lab.kernel import ipvs, nodefiles
 from nftwave.lab.tools.iproute import ip
 from nftwave.lab.tools.nft import nft
 from nftwave.lab.tools.text import options
@@ -12,7 +12,7 @@ from nftwave.lab.tools.text import options
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from nftwave.lab.kernel import Kernel
+    from nftwave.lab.kernel.kernel import Kernel
     from nftwave.lab.shell.process import Call, Tool
 
 

@@ -6,10 +6,10 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from nftwave.lab.nftables import METAINFO, Table
+from nftwave.lab.kernel.nftables import METAINFO, Table
 
 if TYPE_CHECKING:
-    from nftwave.lab.kernel import Kernel
+    from nftwave.lab.kernel.kernel import Kernel
     from nftwave.lab.shell.process import Call
 
 VERSION = "nftables v1.0.6 (Lester Gooch #5)\n"

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import pytest
-from served import Served, recorded_body, seed_recorded
 
-from nftwave.lab.store import Store
+from nftwave.lab.store.store import Store
+from tests.lab.api.served import Served, recorded_body, seed_recorded
 
 
 @pytest.fixture

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from nftwave.lab.apiserver import ApiServer
-from nftwave.lab.auth import Credentials
+from nftwave.lab.api.auth import Credentials
+from nftwave.lab.api.server import ApiServer
 from nftwave.lab.pki import kubeconfig
-from nftwave.lab.store import Store
+from nftwave.lab.store.store import Store
 
 RECORDINGS = Path(__file__).parents[2] / "recordings" / "api"
 

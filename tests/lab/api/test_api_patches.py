@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from nftwave.lab.jsonpatch import json_patch
-from nftwave.lab.merge import json_merge, strategic_merge
-from nftwave.lab.status import ApiStatus
+from nftwave.lab.machinery.jsonpatch import json_patch
+from nftwave.lab.machinery.merge import json_merge, strategic_merge
+from nftwave.lab.machinery.status import ApiStatus
 
 CONTAINERS = [{"name": "a", "image": "1", "env": [{"name": "X", "value": "1"}]}, {"name": "b"}]
 

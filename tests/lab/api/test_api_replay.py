@@ -7,11 +7,11 @@ import re
 import threading
 
 import pytest
-from served import RECORDINGS, Served, recorded_body, recording, seed_recorded
 
-from nftwave.lab.customschema import CustomSchema
-from nftwave.lab.resources import Resource
-from nftwave.lab.store import Store
+from nftwave.lab.machinery.customschema import CustomSchema
+from nftwave.lab.machinery.resources import Resource
+from nftwave.lab.store.store import Store
+from tests.lab.api.served import RECORDINGS, Served, recorded_body, recording, seed_recorded
 
 INSTALLATIONS = Resource(
     "operator.tigera.io",

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nftwave.lab.status import ApiStatus
-from nftwave.lab.store import Store
+from nftwave.lab.machinery.status import ApiStatus
+from nftwave.lab.store.store import Store
 
 STEPS = st.lists(
     st.tuples(st.sampled_from(["create", "update", "delete"]), st.sampled_from("abcd")),

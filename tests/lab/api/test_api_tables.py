@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from nftwave.lab import podcolumns
-from nftwave.lab.durations import human_duration
-from nftwave.lab.resources import RESOURCES
-from nftwave.lab.tables import table
+from nftwave.lab.machinery.resources import RESOURCES
+from nftwave.lab.printers import podcolumns
+from nftwave.lab.printers.durations import human_duration
+from nftwave.lab.printers.tables import table
 
 BY_KEY = {resource.key: resource for resource in RESOURCES}
 

@@ -9,8 +9,8 @@ import threading
 
 import pytest
 
-from nftwave.lab.status import ApiStatus
-from nftwave.lab.store import Store
+from nftwave.lab.machinery.status import ApiStatus
+from nftwave.lab.store.store import Store
 
 CONFIG_MAPS = "/api/v1/namespaces/default/configmaps"
 

@@ -1,0 +1,1 @@
+"""The API server: requests, who may, lists, watches, writes, discovery, audit, faults."""

@@ -1,0 +1,1 @@
+"""One cluster: its nodes, the objects that it begins with, its controllers."""

@@ -1,0 +1,136 @@
+"""ipvs as the kernel shows it in /proc (measured, Linux 6.1)."""
+
+from __future__ import annotations
+
+import ipaddress
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from nftwave.lab.kernel.services import ServicePort
+
+VERSION = "IP Virtual Server version 1.2.1 (size=4096)\n"
+CONNECTION_HEAD = (
+    "Pro FromIP   FPrt ToIP     TPrt DestIP   DPrt State       Expires PEName PEData\n"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class VirtualServer:
+    """One virtual server and its real servers."""
+
+    protocol: str
+    address: str
+    port: int
+    scheduler: str
+    real_servers: tuple[tuple[str, int], ...]
+
+    def as_json(self) -> dict[str, object]:
+        """For the lab's state."""
+        real = [f"{address}:{port}" for address, port in self.real_servers]
+        return {"protocol": self.protocol, "address": f"{self.address}:{self.port}",
+                "scheduler": self.scheduler, "realServers": real}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """One connection that ipvs forwards."""
+
+    protocol: str
+    client: str
+    client_port: int
+    address: str
+    port: int
+    backend: str
+    backend_port: int
+    state: str = "ESTABLISHED"
+    expires: int = 900
+
+
+def virtual_servers(
+    ports: Iterable[ServicePort], node_ips: Sequence[str], scheduler: str
+) -> list[VirtualServer]:
+    """What the ipvs proxier makes of the Services: ClusterIPs, and NodePorts on each address."""
+    found = []
+    for port in ports:
+        found.append(VirtualServer(port.protocol, port.cluster_ip, port.port, scheduler,
+                                   port.endpoints))  # fmt: skip
+        if port.node_port:
+            found.extend(
+                VirtualServer(port.protocol, address, port.node_port, scheduler, port.endpoints)
+                for address in node_ips
+            )
+    return found
+
+
+def some_connections(
+    ports: Iterable[ServicePort], node_name: str, pod_cidr: str, count: int = 3
+) -> list[Connection]:
+    """A few established connections from pods of the node through ClusterIPs."""
+    seed = zlib.crc32(node_name.encode())
+    first = ipaddress.ip_network(pod_cidr).network_address
+    tcp = [port for port in ports if port.protocol == "tcp" and port.endpoints]
+    found = []
+    for place in range(count if tcp else 0):
+        port = tcp[(seed + place) % len(tcp)]
+        backend, backend_port = port.endpoints[(seed + place) % len(port.endpoints)]
+        found.append(Connection(
+            "TCP", str(first + 10 + place), 32768 + (seed + 7919 * place) % 28000,
+            port.cluster_ip, port.port, backend, backend_port, expires=899 - place * 61,
+        ))  # fmt: skip
+    return found
+
+
+def _hex_address(address: str) -> str:
+    one = ipaddress.ip_address(address)
+    return f"[{one.exploded}]" if one.version == 6 else f"{int(one):08X}"
+
+
+def show_table(servers: Iterable[VirtualServer], connections: Sequence[Connection]) -> str:
+    """/proc/net/ip_vs."""
+    lines = [
+        VERSION,
+        "Prot LocalAddress:Port Scheduler Flags\n",
+        "  -> RemoteAddress:Port Forward Weight ActiveConn InActConn\n",
+    ]
+    for server in servers:
+        local = f"{_hex_address(server.address)}:{server.port:04X}"
+        lines.append(f"{server.protocol.upper()}  {local} {server.scheduler}  \n")
+        for address, port in server.real_servers:
+            active = sum((one.address, one.port, one.backend, one.backend_port)
+                         == (server.address, server.port, address, port)
+                         for one in connections)  # fmt: skip
+            lines.append(f"  -> {_hex_address(address)}:{port:04X}      "
+                         f"Masq    1      {active:<10d} {0:<10d}\n")  # fmt: skip
+    return "".join(lines)
+
+
+def show_connections(connections: Iterable[Connection]) -> str:
+    """/proc/net/ip_vs_conn."""
+    lines = [CONNECTION_HEAD]
+    lines += [
+        f"{one.protocol} {_hex_address(one.client)} {one.client_port:04X} "
+        f"{_hex_address(one.address)} {one.port:04X} {_hex_address(one.backend)} "
+        f"{one.backend_port:04X} {one.state:<11} {one.expires:7d}\n"
+        for one in connections
+    ]
+    return "".join(lines)
+
+
+def show_ipvsadm(servers: Iterable[VirtualServer], connections: Sequence[Connection]) -> str:
+    """`ipvsadm -Ln` (1.31)."""
+    lines = [VERSION, "Prot LocalAddress:Port Scheduler Flags\n",
+             "  -> RemoteAddress:Port           Forward Weight ActiveConn InActConn\n"]  # fmt: skip
+    for server in servers:
+        lines.append(f"{server.protocol.upper()}  {server.address}:{server.port} "
+                     f"{server.scheduler}\n")  # fmt: skip
+        for address, port in server.real_servers:
+            active = sum((one.address, one.port, one.backend) == (server.address, server.port,
+                                                                  address)
+                         for one in connections)  # fmt: skip
+            real = f"{address}:{port}"
+            lines.append(f"  -> {real:<28}Masq    1      {active:<10d} {0:<10d}\n")
+    return "".join(lines)

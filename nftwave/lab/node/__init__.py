@@ -1,0 +1,1 @@
+"""One node: the kubelet with its pods, and the SSH server."""

@@ -1,0 +1,116 @@
+"""One simulated node: kernel, kubelet, files, programs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from nftwave.lab.kernel import nodefiles
+from nftwave.lab.kernel.kernel import OLD_RELEASE, RELEASE, Kernel
+from nftwave.lab.node.kubelet import Kubelet
+from nftwave.lab.shell.files import Files
+from nftwave.lab.tools import awk, http, launchers, network, patterns, sed, system, text
+
+if TYPE_CHECKING:
+    from nftwave.lab.kernel.services import ServiceTable
+    from nftwave.lab.pace import Pace
+    from nftwave.lab.proxy.kubeproxy import KubeProxy
+    from nftwave.lab.shell.process import Call, Process, Tool
+    from nftwave.lab.store.store import Store
+
+COMMON: dict[str, Tool] = {
+    name: tool
+    for module in (text, patterns, sed, awk, system, launchers)
+    for name, tool in module.TOOLS.items()
+}
+# Debian keeps these where the PATH of an ordinary user's SSH command does not look.
+IN_SBIN = frozenset({"conntrack", "ipvsadm", "nft", "sysctl"})
+FIRST_PID = 2000
+
+
+class SimNode:
+    """A node. It is a Machine for the shell."""
+
+    def __init__(
+        self, name: str, address: str, pod_cidr: str, *, services: ServiceTable, store: Store,
+        pace: Pace, version: str,
+    ) -> None:  # fmt: skip
+        self.name = name
+        self.address = address
+        self.pace = pace
+        self.faults: set[str] = set()
+        self.kernel = Kernel(name, address, pod_cidr, services)
+        self.kubelet = Kubelet(self, store, version)
+        self.proxy: KubeProxy | None = None
+        self.processes: dict[int, Process] = {}
+        self.files = Files(lambda: nodefiles.shown(self.kernel), nodefiles.ROOT_ONLY)
+        self.ssh_connections = 0
+        self.ssh_commands = 0
+        self._pid = FIRST_PID
+
+    @property
+    def hostname(self) -> str:
+        """The node's name."""
+        return self.name
+
+    def next_pid(self) -> int:
+        """A pid nobody had."""
+        self._pid += 1
+        return self._pid
+
+    def tool(self, path: str) -> Tool | None:
+        """The program at an absolute path."""
+        directory, _, name = path.removeprefix("/usr").rpartition("/")
+        homes = {"/sbin"} if name in IN_SBIN else {"/bin", "/sbin"} if name == "ip" else {"/bin"}
+        if directory not in homes or (name == "nft" and "nft-missing" in self.faults):
+            return None
+        if name in network.KERNEL_TOOLS:
+            return network.bound(self.kernel, network.KERNEL_TOOLS[name])
+        return {"curl": self._curl, "wget": self._wget}.get(name) or COMMON.get(name)
+
+    async def _curl(self, call: Call) -> int:
+        return await http.curl(call, self.answer)
+
+    async def _wget(self, call: Call) -> int:
+        return await http.wget(call, self.answer)
+
+    def answer(self, port: int, path: str) -> http.Answer | None:
+        """What a GET to a port of the node is answered; None: nobody listens."""
+        return self.proxy.answer(port, path) if self.proxy else None
+
+    def set_old_kernel(self, *, old: bool) -> None:
+        """Boot another kernel, in a moment that nobody notices."""
+        self.kernel.release = OLD_RELEASE if old else RELEASE
+
+    def as_json(self) -> dict[str, Any]:
+        """The truth about this node, for tests to look at."""
+        kernel = self.kernel
+        tables = kernel.tables()
+        service_ips = {
+            one.family: [" . ".join(map(str, element.key)) for collection in one.collections
+                         if collection.name == "service-ips" for element in collection.elements]
+            for one in tables if one.name == "kube-proxy"
+        }  # fmt: skip
+        return {
+            "address": self.address,
+            "mode": self.proxy.mode if self.proxy else None,
+            "kernel": kernel.release,
+            "tables": [one.key for one in tables],
+            "serviceIps": service_ips,
+            "virtualServers": [one.as_json() for one in kernel.virtual_servers()],
+            "interfaces": [one.name for one in kernel.interfaces()],
+            "connections": len(kernel.connections),
+            "kubeProxy": self._kube_proxy_json(),
+            "ssh": {"connections": self.ssh_connections, "commands": self.ssh_commands},
+            "faults": sorted(self.faults),
+        }
+
+    def _kube_proxy_json(self) -> dict[str, Any] | None:
+        runs = [run for run in self.kubelet.pods.values() if run.proxy]
+        if not runs:
+            return None
+        run = runs[-1]
+        state, detail = next(iter(run.container.state.items()))
+        return {
+            "pod": run.name, "uid": run.uid, "state": detail.get("reason", state),
+            "startedAt": detail.get("startedAt"), "restarts": run.container.restarts,
+        }  # fmt: skip

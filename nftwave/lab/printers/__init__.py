@@ -1,0 +1,1 @@
+"""The columns and tables that `kubectl get` shows."""

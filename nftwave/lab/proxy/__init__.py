@@ -1,0 +1,1 @@
+"""kube-proxy on one node: its configuration, start, log, metrics."""

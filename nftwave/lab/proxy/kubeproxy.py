@@ -1,0 +1,199 @@
+"""One run of kube-proxy in its container.
+
+Measured, kube-proxy 1.36.2: the configuration is read at the start only; in nftables mode ipvs is
+wiped first, and only then kernel and nft are checked; the pod is Ready at once, for there are no
+probes; the first sync comes later, one IP family after the other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+import zlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from nftwave.lab.proxy import klog
+from nftwave.lab.proxy.config import BadConfig, Config, load
+from nftwave.lab.proxy.defaults import completed
+from nftwave.lab.proxy.klog import Log, now
+from nftwave.lab.proxy.metrics import metrics
+from nftwave.lab.tools.http import Answer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+    from datetime import datetime
+
+    from nftwave.lab.kernel.kernel import Kernel
+    from nftwave.lab.pace import Pace
+
+START = 1.0  # seconds of a real node until it knows its node and configuration
+WIPE = 0.5
+FIRST_SYNC = (3.0, 11.0)  # after the start, IPv4
+SECOND_FAMILY = 1.5
+SLOW = 10
+METRICS_PORT, HEALTH_PORT = 10249, 10256
+TEXT = "text/plain; charset=utf-8"
+IPVS_DEPRECATED_IN = 35  # minor version
+
+
+@dataclass(slots=True)
+class KubeProxy:
+    """The process: its log, what it serves, and when it synced."""
+
+    node_name: str
+    kernel: Kernel
+    pace: Pace
+    version: str
+    faults: Collection[str]
+    warn: Callable[[], None]  # records the Node event on ipvs
+    log: Log = field(default_factory=Log)
+    config: Config | None = None
+    started: float = field(default_factory=time.time)
+    serving: bool = False
+    synced: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def mode(self) -> str | None:
+        """The mode it runs in; None before it serves."""
+        return self.config.mode if self.config and self.serving else None
+
+    def settle(self, config_text: str, since: datetime) -> None:
+        """Be a kube-proxy that has been running since then."""
+        self.started = since.timestamp()
+        self.log.clock = lambda: since
+        self.config = load(config_text)
+        self.serving = True
+        self.synced = {"IPv4": self.started + 9, "IPv6": self.started + 10}
+        if self.config.mode == "ipvs":
+            self.kernel.start_ipvs(self.config.scheduler)
+        elif self.config.mode == "nftables":
+            self.kernel.proxy_settings = self.config.settings
+            self.kernel.proxy_families = ["ip", "ip6"]
+        self._log_start(self.config)
+        self.log.add(*klog.SERVE, version=self.version)
+        self.log.clock = now
+
+    async def run(self, config_text: str) -> int:
+        """Run until cancelled, or die: the exit status."""
+        try:
+            self.config = load(config_text)
+        except BadConfig as error:
+            self.log.add(("E", "run.go:72", f'"command failed" err="{error}"'))
+            return 1
+        await self.pace.sleep(START)
+        if self.config.mode == "nftables":
+            await self._leave_ipvs()
+        self._log_start(self.config)
+        if self._deprecated(self.config):
+            self.warn()
+        obstacle = self._obstacle()
+        if obstacle:
+            self.log.die(obstacle)
+            return 1
+        if self.config.mode != "nftables":
+            # The other modes clean up after nftables when they start (Kubernetes source).
+            self.kernel.proxy_families = []
+        self.serving = True
+        self.log.add(*klog.SERVE, version=self.version)
+        await self._sync(self.config)
+        await asyncio.Event().wait()
+        return 0
+
+    async def _leave_ipvs(self) -> None:
+        had_ipvs = self.kernel.ipvs_active
+        self.kernel.wipe_ipvs()
+        if had_ipvs:
+            self.log.add(*klog.LEFT_BEHIND)
+        await self.pace.sleep(WIPE)
+
+    def _log_start(self, config: Config) -> None:
+        self.log.add(*klog.BEGIN, ip=self.kernel.node_ip)
+        if config.mode != "nftables" and not config.settings.node_port_addresses:
+            self.log.add(klog.ALL_ADDRESSES)
+        self.log.add(klog.DUAL_STACK, klog.PROXIER[config.mode])
+        if self._deprecated(config):
+            self.log.add(klog.IPVS_DEPRECATED)
+
+    def _deprecated(self, config: Config) -> bool:
+        """Whether this version warns of its mode."""
+        return config.mode == "ipvs" and int(self.version.split(".")[1]) >= IPVS_DEPRECATED_IN
+
+    def _obstacle(self) -> str | None:
+        """Why it cannot run in nftables mode on this node."""
+        if self.config is None or self.config.mode != "nftables":
+            return None
+        if {"nft-missing", "image-without-nft"} & set(self.faults):
+            return klog.NO_NFT
+        if not self.kernel.supports_nftables_mode:
+            return klog.OLD_KERNEL
+        return klog.CRASHED if "crashloop" in self.faults else None
+
+    async def _sync(self, config: Config) -> None:
+        """The first sync of each family; afterwards the kernel follows the Services."""
+        low, high = FIRST_SYNC
+        seed = zlib.crc32(self.node_name.encode()) % 100 / 100
+        delay = low + (high - low) * seed if config.mode == "nftables" else low
+        await self.pace.sleep(delay)
+        for _ in range(SLOW - 1):
+            # Asked again each time, so that clearing the fault helps a sync that is under way.
+            if "slow-sync" in self.faults:
+                await self.pace.sleep(delay)
+        while "never-syncs" in self.faults:
+            await self.pace.sleep(1)
+        for family, name in (("ip", "IPv4"), ("ip6", "IPv6")):
+            if config.mode == "nftables":
+                if family not in self.kernel.proxy_families:
+                    self.log.add(klog.FIRST_SYNC[family])
+                    self.kernel.proxy_families = [*self.kernel.proxy_families, family]
+                self.kernel.proxy_settings = config.settings
+            elif config.mode == "ipvs":
+                self.kernel.start_ipvs(config.scheduler)
+            self.synced[name] = time.time()
+            await self.pace.sleep(SECOND_FAMILY)
+
+    def answer(self, port: int, path: str) -> Answer | None:
+        """What its HTTP servers answer; None where nobody listens."""
+        config = self.config
+        if not self.serving or config is None:
+            return None
+        pages: dict[tuple[int, str], Callable[[], Answer]] = {
+            (HEALTH_PORT, "/healthz"): self._health,
+            (HEALTH_PORT, "/livez"): self._health,
+            (METRICS_PORT, "/proxyMode"): lambda: Answer(200, TEXT, config.mode),
+            (METRICS_PORT, "/healthz"): lambda: Answer(200, TEXT, "ok"),
+            (METRICS_PORT, "/metrics"): self._metrics,
+            (METRICS_PORT, "/configz"): lambda: self._configz(config),
+        }
+        page = pages.get((port, path))
+        if page:
+            return page()
+        if port in {METRICS_PORT, HEALTH_PORT}:
+            return Answer(404, TEXT, "404 page not found\n")
+        return None
+
+    def _metrics(self) -> Answer:
+        text = metrics(self.mode or "", self.synced, self.started, self.version)
+        return Answer(200, "text/plain; version=0.0.4; charset=utf-8", text)
+
+    def _configz(self, config: Config) -> Answer:
+        document = completed(config, self.node_name)
+        text = json.dumps({"kubeproxy.config.k8s.io": document}, separators=(",", ":"))
+        return Answer(200, "application/json", text)
+
+    def _health(self) -> Answer:
+        families = {
+            name: {"lastUpdated": _nano(self.synced.get(name, self.started)), "healthy": True}
+            for name in ("IPv4", "IPv6")
+        }
+        now = _nano(time.time())
+        text = json.dumps(
+            {"lastUpdated": now, "currentTime": now, "nodeEligible": True, "healthy": True,
+             "status": families}, separators=(",", ":"),
+        )  # fmt: skip
+        return Answer(200, "application/json", text)
+
+
+def _nano(moment: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(moment)) + f"{moment % 1:.9f}Z"[1:]
