@@ -35,7 +35,8 @@ def run_demo(
     terminal.ERR.print(
         f"[bold]nftwave demo[/]: a lab cluster of {nodes} nodes on this machine, {speed:g} times"
         " as fast as life.\nIt stands in for a real one: the same code with another fleet file"
-        " migrates that.\n"
+        " migrates that.\n",
+        soft_wrap=True,
     )
     with lab_errors(), running_lab(lab_folder, nodes=nodes, speed=speed, faults=wanted) as lab:
         return run_migration(
@@ -70,7 +71,8 @@ def _show(outcome: Outcome, fleet_file: Path, *, keep: bool) -> None:
         return
     terminal.ERR.print(
         f"\nLab and UI stay up until Ctrl-C.\n  run in the UI:  {outcome.run_url}\n"
-        f"  look again:     nftwave verify {CLUSTER} --evidence --fleet {fleet_file}\n"
+        f"  look again:     nftwave verify {CLUSTER} --evidence --fleet {fleet_file}\n",
+        soft_wrap=True,
     )
     with suppress(KeyboardInterrupt):
         Event().wait()
