@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -19,9 +19,7 @@ app = typer.Typer(
     help="A fleet on loopback to try things on: emulated API servers, controllers and SSH nodes.",
     no_args_is_help=True,
 )
-Folder = Annotated[
-    Path, typer.Option("--dir", help="The lab's folder.", show_default=True)
-]  # fmt: skip
+Folder = Annotated[Path, typer.Option("--dir", help="The lab's folder.", show_default=True)]
 DEFAULT_FOLDER = Path(".nftwave/lab")
 HEAD = ("CLUSTER", "NODE", "MODE", "KERNEL", "TABLES", "VIRTUAL SERVERS", "KUBE-PROXY", "FAULTS")
 
@@ -42,8 +40,12 @@ def _fail(error: Exception | str, status: int = FAILED) -> NoReturn:
 def up(
     clusters: Annotated[int, typer.Option(min=1, max=200, help="How many clusters.")] = 1,
     nodes: Annotated[int, typer.Option(min=1, max=1000, help="Nodes a cluster.")] = 5,
-    speed: Annotated[float, typer.Option(min=0.1, max=1000, help="10: what takes ten seconds in "
-                                         "a real cluster takes one.")] = 10.0,
+    speed: Annotated[
+        float,
+        typer.Option(
+            min=0.1, max=1000, help="10: what takes ten seconds in a real cluster takes one."
+        ),
+    ] = 10.0,
     kubernetes: Annotated[str, typer.Option(help="The version that everything claims to be.")] = (
         "v1.36.2"
     ),
@@ -54,7 +56,7 @@ def up(
         ),
     ] = None,
     directory: Folder = DEFAULT_FOLDER,
-) -> None:  # fmt: skip
+) -> None:
     """Start a lab and print how to use it."""
     asked = {"clusters": clusters, "nodes": nodes, "speed": speed, "kubernetes": kubernetes}
     try:
@@ -78,8 +80,14 @@ def up(
                 _fail(f"--fault {one!r}: say NODE=NAME, such as lab-1-node-2=slow-sync", BAD_INPUT)
             placed.append((cluster_of(node), node, name))
         try:
-            start(directory, clusters=clusters, nodes=nodes, speed=speed, faults=placed,
-                  kubernetes=kubernetes)  # fmt: skip
+            start(
+                directory,
+                clusters=clusters,
+                nodes=nodes,
+                speed=speed,
+                faults=placed,
+                kubernetes=kubernetes,
+            )
         except LabError as error:
             _fail(error, BAD_INPUT if isinstance(error, BadRequestError) else FAILED)
     typer.echo(_usage(directory, nodes))
@@ -87,18 +95,20 @@ def up(
 
 def _usage(directory: Path, nodes: int) -> str:
     node = "lab-1-node-1" if nodes > 1 else "lab-1-cp-1"
-    return "\n".join([
-        "Look at it:",
-        f"  kubectl --kubeconfig {directory}/lab-1.kubeconfig get nodes -o wide",
-        f"  ssh -F {directory}/{folder.SSH_CONFIG} {node} sudo nft list tables",
-        "Try the program on it:",
-        f"  nftwave check --fleet {directory}/{folder.FLEET} lab-1",
-        f"  nftwave migrate --fleet {directory}/{folder.FLEET} lab-1",
-        "Make trouble, see the truth, stop:",
-        f"  nftwave lab fault lab-1 {node} slow-sync --dir {directory}",
-        f"  nftwave lab state --dir {directory}",
-        f"  nftwave lab down --dir {directory}",
-    ])  # fmt: skip
+    return "\n".join(
+        [
+            "Look at it:",
+            f"  kubectl --kubeconfig {directory}/lab-1.kubeconfig get nodes -o wide",
+            f"  ssh -F {directory}/{folder.SSH_CONFIG} {node} sudo nft list tables",
+            "Try the program on it:",
+            f"  nftwave check --fleet {directory}/{folder.FLEET} lab-1",
+            f"  nftwave migrate --fleet {directory}/{folder.FLEET} lab-1",
+            "Make trouble, see the truth, stop:",
+            f"  nftwave lab fault lab-1 {node} slow-sync --dir {directory}",
+            f"  nftwave lab state --dir {directory}",
+            f"  nftwave lab down --dir {directory}",
+        ]
+    )
 
 
 @app.command()
@@ -163,14 +173,19 @@ def state(
         typer.echo("   ".join(cells).rstrip())
 
 
-def _row(cluster: str, name: str, node: dict[str, object]) -> tuple[str, ...]:
-    tables = [table for table in node["tables"] if "kube-proxy" in table]  # type: ignore[attr-defined]
-    proxy: dict[str, object] = node["kubeProxy"] or {}  # type: ignore[assignment]
+def _row(cluster: str, name: str, node: dict[str, Any]) -> tuple[str, ...]:
+    tables = [table for table in node["tables"] if "kube-proxy" in table]
+    proxy = node["kubeProxy"] or {}
     return (
-        cluster, name, str(node["mode"] or "-"), str(node["kernel"]), ", ".join(tables) or "-",
-        str(len(node["virtualServers"])), str(proxy.get("state", "-")),  # type: ignore[arg-type]
-        " ".join(node["faults"]) or "-",  # type: ignore[arg-type]
-    )  # fmt: skip
+        cluster,
+        name,
+        str(node["mode"] or "-"),
+        str(node["kernel"]),
+        ", ".join(tables) or "-",
+        str(len(node["virtualServers"])),
+        str(proxy.get("state", "-")),
+        " ".join(node["faults"]) or "-",
+    )
 
 
 @app.command()

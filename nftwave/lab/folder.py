@@ -28,9 +28,12 @@ def private(path: Path, text: str) -> None:
 
 
 def write(
-    directory: Path, clusters: Mapping[str, Cluster], servers: Mapping[str, NodeSshd],
-    identity: asyncssh.SSHKey, plan: Plan,
-) -> None:  # fmt: skip
+    directory: Path,
+    clusters: Mapping[str, Cluster],
+    servers: Mapping[str, NodeSshd],
+    identity: asyncssh.SSHKey,
+    plan: Plan,
+) -> None:
     """Write them all."""
     for name, cluster in clusters.items():
         private(directory / f"{name}.kubeconfig", cluster.kubeconfig())
@@ -50,15 +53,23 @@ def write(
 def _fleet(clusters: list[str], plan: Plan) -> str:
     lines = ["# Written by nftwave lab. Paths are relative to this file.", "clusters:"]
     for name in clusters:
-        lines += [f"  - name: {name}", f"    kubeconfig: {name}.kubeconfig",
-                  f"    context: {name}", '    labels: {lab: "true"}']  # fmt: skip
+        lines += [
+            f"  - name: {name}",
+            f"    kubeconfig: {name}.kubeconfig",
+            f"    context: {name}",
+            '    labels: {lab: "true"}',
+        ]
     lines += ["ssh:", "  user: lab"]
     if plan.ssh_port:
         lines.append(f"  port: {plan.ssh_port}")
     else:
         lines.append(f"  config: {SSH_CONFIG}")
-    lines += [f"  identity_file: {IDENTITY}", f"  known_hosts: {KNOWN_HOSTS}", "  sudo: true",
-              f"  address: {'InternalIP' if plan.ssh_port else 'Hostname'}"]  # fmt: skip
+    lines += [
+        f"  identity_file: {IDENTITY}",
+        f"  known_hosts: {KNOWN_HOSTS}",
+        "  sudo: true",
+        f"  address: {'InternalIP' if plan.ssh_port else 'Hostname'}",
+    ]
     return "\n".join(lines) + "\n"
 
 

@@ -74,9 +74,15 @@ class Lab:
 
 
 def start(
-    directory: Path, *, clusters: int = 1, nodes: int = 5, speed: float = 10.0,
-    faults: Sequence[tuple[str, str, str]] = (), kubernetes: str = "v1.36.2", tied: bool = False,
-) -> tuple[Lab, subprocess.Popen[bytes]]:  # fmt: skip
+    directory: Path,
+    *,
+    clusters: int = 1,
+    nodes: int = 5,
+    speed: float = 10.0,
+    faults: Sequence[tuple[str, str, str]] = (),
+    kubernetes: str = "v1.36.2",
+    tied: bool = False,
+) -> tuple[Lab, subprocess.Popen[bytes]]:
     """Start a lab's process and wait until it serves.
 
     Args:
@@ -95,17 +101,30 @@ def start(
     directory.mkdir(parents=True, exist_ok=True)
     directory = directory.absolute()
     command = [
-        sys.executable, "-m", "nftwave.lab.serve", str(directory), "--clusters", str(clusters),
-        "--nodes", str(nodes), "--speed", str(speed), "--kubernetes", kubernetes,
+        sys.executable,
+        "-m",
+        "nftwave.lab.serve",
+        str(directory),
+        "--clusters",
+        str(clusters),
+        "--nodes",
+        str(nodes),
+        "--speed",
+        str(speed),
+        "--kubernetes",
+        kubernetes,
         *(word for fault in faults for word in ("--fault", *fault)),
         *(["--tied"] if tied else []),
-    ]  # fmt: skip
+    ]
     (directory / folder.STATE).unlink(missing_ok=True)
     with (directory / folder.LOG).open("wb") as log:
         process = subprocess.Popen(
-            command, stdin=subprocess.PIPE if tied else subprocess.DEVNULL, stdout=log, stderr=log,
+            command,
+            stdin=subprocess.PIPE if tied else subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
             start_new_session=True,  # Ctrl-C is for whoever uses the lab, not for the lab
-        )  # fmt: skip
+        )
     _wait_until_up(directory, process)
     return Lab(directory), process
 
@@ -140,9 +159,14 @@ def _wait_until_up(directory: Path, process: subprocess.Popen[bytes]) -> None:
 
 @contextlib.contextmanager
 def running_lab(
-    directory: Path, *, clusters: int = 1, nodes: int = 5, speed: float = 10.0,
-    faults: Sequence[tuple[str, str]] = (), kubernetes: str = "v1.36.2",
-) -> Iterator[Lab]:  # fmt: skip
+    directory: Path,
+    *,
+    clusters: int = 1,
+    nodes: int = 5,
+    speed: float = 10.0,
+    faults: Sequence[tuple[str, str]] = (),
+    kubernetes: str = "v1.36.2",
+) -> Iterator[Lab]:
     """A lab for the length of a with-block. It ends with this process at the latest.
 
     Args:
@@ -151,8 +175,15 @@ def running_lab(
     Others as `start`. Raises LabError if the lab does not start.
     """
     placed = [(cluster_of(node), node, name) for node, name in faults]
-    lab, process = start(directory, clusters=clusters, nodes=nodes, speed=speed, faults=placed,
-                         kubernetes=kubernetes, tied=True)  # fmt: skip
+    lab, process = start(
+        directory,
+        clusters=clusters,
+        nodes=nodes,
+        speed=speed,
+        faults=placed,
+        kubernetes=kubernetes,
+        tied=True,
+    )
     try:
         yield lab
     finally:

@@ -40,8 +40,12 @@ async def serve(directory: Path, shape: Shape, faults: list[list[str]], *, tied:
             world.fault(cluster, node, name)
         control = Control(world, asdict(shape), stopping.set)
         server = await asyncio.start_server(control.serve, HOST, 0)
-        state = {"pid": os.getpid(), "port": server.sockets[0].getsockname()[1],
-                 "token": control.token, "shape": asdict(shape)}  # fmt: skip
+        state = {
+            "pid": os.getpid(),
+            "port": server.sockets[0].getsockname()[1],
+            "token": control.token,
+            "shape": asdict(shape),
+        }
         folder.private(directory / folder.STATE, json.dumps(state, indent=2) + "\n")
         LOG.info("the lab is up: %s", asdict(shape))
         # What is there now stays: the collector need not look at it again and again.

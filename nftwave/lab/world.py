@@ -45,8 +45,14 @@ class World:
         count = self._shape.nodes
         for place in range(self._shape.clusters):
             addresses = [self._plan.node(place * count + number) for number in range(count)]
-            found.append(Cluster(f"lab-{place + 1}", addresses, version=self._shape.kubernetes,
-                                 pace=Pace(self._shape.speed)))  # fmt: skip
+            found.append(
+                Cluster(
+                    f"lab-{place + 1}",
+                    addresses,
+                    version=self._shape.kubernetes,
+                    pace=Pace(self._shape.speed),
+                )
+            )
         return found
 
     async def start(self) -> None:
@@ -56,9 +62,11 @@ class World:
             await cluster.start(self._plan.api(place), self._plan.api_port)
             for node in cluster.nodes.values():
                 server = NodeSshd(
-                    node, identity=public, may_forward=self._may_forward,
+                    node,
+                    identity=public,
+                    may_forward=self._may_forward,
                     host_key=asyncssh.generate_private_key("ssh-ed25519"),
-                )  # fmt: skip
+                )
                 server.listen(self._plan.ssh_port)
                 self._servers[node.name] = server
                 self._forwardable.add((node.address, server.port))

@@ -24,9 +24,7 @@ TABLE = "Table"
 class Backend(Protocol):
     """What the API server asks of the nodes' side of the lab."""
 
-    async def pod_log(
-        self, pod: Object, *, container: str | None, previous: bool
-    ) -> str | None:  # fmt: skip
+    async def pod_log(self, pod: Object, *, container: str | None, previous: bool) -> str | None:
         """The whole log of a container; None: there is no such (previous) container."""
         ...
 

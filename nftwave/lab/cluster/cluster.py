@@ -32,9 +32,7 @@ SMALL, FEW_NODES = 10, 256
 class Cluster:
     """A cluster whose nodes have run kube-proxy in ipvs mode for hours."""
 
-    def __init__(
-        self, name: str, addresses: Sequence[str], *, version: str, pace: Pace
-    ) -> None:  # fmt: skip
+    def __init__(self, name: str, addresses: Sequence[str], *, version: str, pace: Pace) -> None:
         self.name = name
         self.version = version
         self.pace = pace
@@ -55,10 +53,17 @@ class Cluster:
         prefix = 24 if len(addresses) <= FEW_NODES else 26
         subnets = ipaddress.ip_network("10.244.0.0/16").subnets(new_prefix=prefix)
         return [
-            SimNode(name, address, str(subnet), services=self.services, store=self.store,
-                    pace=self.pace, version=self.version)
+            SimNode(
+                name,
+                address,
+                str(subnet),
+                services=self.services,
+                store=self.store,
+                pace=self.pace,
+                version=self.version,
+            )
             for name, address, subnet in zip(names, addresses, subnets, strict=False)
-        ]  # fmt: skip
+        ]
 
     async def start(self, host: str, port: int = 0) -> str:
         """Fill the store, serve the API, start controllers. Returns the API's URL."""
@@ -126,7 +131,10 @@ class Cluster:
     def as_json(self) -> dict[str, Any]:
         """The truth about this cluster."""
         return {
-            "api": {**self.api.audit.as_json(), "url": self.api.url,
-                    "faults": sorted(self.api.faults.active)},
+            "api": {
+                **self.api.audit.as_json(),
+                "url": self.api.url,
+                "faults": sorted(self.api.faults.active),
+            },
             "nodes": {name: node.as_json() for name, node in self.nodes.items()},
-        }  # fmt: skip
+        }

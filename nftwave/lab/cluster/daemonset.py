@@ -47,8 +47,11 @@ class DaemonSetController:
     def reconcile(self, daemon_set: Object) -> None:
         """One look: revisions, missing pods, the rolling update, the status."""
         revision = self._revision(daemon_set)
-        nodes = {node["metadata"]["name"] for node in self._store.list("nodes")
-                 if eligible(daemon_set, node)}  # fmt: skip
+        nodes = {
+            node["metadata"]["name"]
+            for node in self._store.list("nodes")
+            if eligible(daemon_set, node)
+        }
         pods = self._pods(daemon_set)
         self._manage(daemon_set, revision, nodes, pods)
         strategy = daemon_set["spec"].get("updateStrategy", {})
@@ -59,18 +62,20 @@ class DaemonSetController:
     def _pods(self, daemon_set: Object) -> list[Object]:
         uid = daemon_set["metadata"]["uid"]
         return [
-            pod for pod in self._store.list("pods", daemon_set["metadata"]["namespace"])
+            pod
+            for pod in self._store.list("pods", daemon_set["metadata"]["namespace"])
             if any(owner["uid"] == uid for owner in pod["metadata"].get("ownerReferences", ()))
-        ]  # fmt: skip
+        ]
 
     def _revision(self, daemon_set: Object) -> str:
         """The hash of the template; its ControllerRevision is made, or becomes the newest."""
         metadata = daemon_set["metadata"]
         revision = revision_hash(daemon_set["spec"]["template"])
         known = [
-            one for one in self._store.list(REVISIONS, metadata["namespace"])
+            one
+            for one in self._store.list(REVISIONS, metadata["namespace"])
             if one["metadata"]["ownerReferences"][0]["uid"] == metadata["uid"]
-        ]  # fmt: skip
+        ]
         newest = max((one["revision"] for one in known), default=0)
         name = f"{metadata['name']}-{revision}"
         mine = next((one for one in known if one["metadata"]["name"] == name), None)
@@ -88,8 +93,9 @@ class DaemonSetController:
         # A pod that is ending still counts: its successor is made when it is gone.
         having = {pod["spec"].get("nodeName") for pod in pods}
         for node in sorted(nodes - having):
-            pod = self._store.create("pods", daemon_pod(daemon_set, node, revision),
-                                     manager=MANAGER)  # fmt: skip
+            pod = self._store.create(
+                "pods", daemon_pod(daemon_set, node, revision), manager=MANAGER
+            )
             name, namespace = pod["metadata"]["name"], pod["metadata"]["namespace"]
             self._events.record(daemon_set, "SuccessfulCreate", f"Created pod: {name}")
             self._scheduler.record_new_style(
@@ -100,9 +106,13 @@ class DaemonSetController:
                 self._delete(daemon_set, pod)
 
     def _roll(
-        self, daemon_set: Object, strategy: Object, revision: str, nodes: set[str],
+        self,
+        daemon_set: Object,
+        strategy: Object,
+        revision: str,
+        nodes: set[str],
         pods: list[Object],
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Delete old pods: the unavailable at once, others while few enough are unavailable."""
         limit = max_unavailable(strategy, len(nodes))
         by_node = {pod["spec"].get("nodeName"): pod for pod in pods}
@@ -124,9 +134,12 @@ class DaemonSetController:
         if metadata.get("deletionTimestamp"):
             return
         self._store.terminate(
-            "pods", metadata["namespace"], metadata["name"], uid=metadata["uid"],
+            "pods",
+            metadata["namespace"],
+            metadata["name"],
+            uid=metadata["uid"],
             grace_seconds=pod["spec"].get("terminationGracePeriodSeconds", 30),
-        )  # fmt: skip
+        )
         self._events.record(daemon_set, "SuccessfulDelete", f"Deleted pod: {metadata['name']}")
 
     def _write_status(self, daemon_set: Object, revision: str, nodes: set[str]) -> None:
@@ -136,15 +149,18 @@ class DaemonSetController:
         unavailable = len(nodes) - ready
         status = {
             "currentNumberScheduled": len({pod["spec"]["nodeName"] for pod in pods}),
-            "numberMisscheduled": 0, "desiredNumberScheduled": len(nodes), "numberReady": ready,
+            "numberMisscheduled": 0,
+            "desiredNumberScheduled": len(nodes),
+            "numberReady": ready,
             "observedGeneration": daemon_set["metadata"]["generation"],
             **({"updatedNumberScheduled": updated} if updated else {}),
             **({"numberAvailable": ready} if ready else {}),
             **({"numberUnavailable": unavailable} if unavailable else {}),
-        }  # fmt: skip
+        }
         if status != daemon_set.get("status"):
-            self._store.update(DAEMON_SETS, {**daemon_set, "status": status}, manager=MANAGER,
-                               subresource="status")  # fmt: skip
+            self._store.update(
+                DAEMON_SETS, {**daemon_set, "status": status}, manager=MANAGER, subresource="status"
+            )
 
 
 def eligible(daemon_set: Object, node: Object) -> bool:
@@ -184,8 +200,10 @@ def available(pod: Object | None) -> bool:
     """Whether the pod is Ready and not ending."""
     if pod is None or pod["metadata"].get("deletionTimestamp"):
         return False
-    return any(one["type"] == "Ready" and one["status"] == "True"
-               for one in pod.get("status", {}).get("conditions", ()))  # fmt: skip
+    return any(
+        one["type"] == "Ready" and one["status"] == "True"
+        for one in pod.get("status", {}).get("conditions", ())
+    )
 
 
 def is_current(pod: Object, revision: str) -> bool:

@@ -32,8 +32,7 @@ def show_fault(store: Store, node: SimNode, name: str) -> None:
         found = store.get("nodes", None, node.name) or found
     else:
         return
-    store.update("nodes", {**found, "status": status}, manager="kubelet",
-                      subresource="status")  # fmt: skip
+    store.update("nodes", {**found, "status": status}, manager="kubelet", subresource="status")
 
 
 def _taint(store: Store, node: Object, *, active: bool) -> None:
@@ -41,8 +40,10 @@ def _taint(store: Store, node: Object, *, active: bool) -> None:
     key = "node.kubernetes.io/unreachable"
     taints = [taint for taint in node["spec"].get("taints", []) if taint["key"] != key]
     if active:
-        taints += [{"key": key, "effect": effect, "timeAdded": timestamp()}
-                   for effect in ("NoSchedule", "NoExecute")]  # fmt: skip
+        taints += [
+            {"key": key, "effect": effect, "timeAdded": timestamp()}
+            for effect in ("NoSchedule", "NoExecute")
+        ]
     spec = {key: value for key, value in node["spec"].items() if key != "taints"}
     changed = {**node, "spec": {**spec, **({"taints": taints} if taints else {})}}
     store.update("nodes", changed, manager="kube-controller-manager")
@@ -56,9 +57,9 @@ def _pods_ready(store: Store, node: SimNode, *, ready: bool) -> None:
             continue
         conditions = [
             {**one, "status": str(ready), "lastTransitionTime": timestamp()}
-            if one["type"] == "Ready" else one
+            if one["type"] == "Ready"
+            else one
             for one in pod["status"].get("conditions", [])
-        ]  # fmt: skip
+        ]
         changed = {**pod, "status": {**pod["status"], "conditions": conditions}}
-        store.update("pods", changed, manager="kube-controller-manager",
-                          subresource="status")  # fmt: skip
+        store.update("pods", changed, manager="kube-controller-manager", subresource="status")

@@ -30,10 +30,14 @@ class Seed:
         for place, node in enumerate(self._cluster.nodes.values()):
             zone = ZONES[place % len(ZONES)]
             made = nodes.node(
-                node.name, node.address, node.kernel.pod_cidr, zone,
-                version=self._cluster.version, kernel=node.kernel.release,
+                node.name,
+                node.address,
+                node.kernel.pod_cidr,
+                zone,
+                version=self._cluster.version,
+                kernel=node.kernel.release,
                 since=self._cluster.since,
-            )  # fmt: skip
+            )
             create("nodes", made, manager="kubelet")
         for made in (
             config.kube_proxy(url),
@@ -52,37 +56,59 @@ class Seed:
         names = list(self._cluster.nodes)
         first, last = names[0], names[-1]
         image = "registry.k8s.io/coredns/coredns:v1.14.2"
-        dns = [self._plain_pod("coredns", "kube-system", "kube-dns", node, image)
-               for node in (first, last)]  # fmt: skip
-        echo = [self._plain_pod("echo", "default", "echo", node, "registry.k8s.io/agnhost:2.53")
-                for node in (names[len(names) // 2], last)]  # fmt: skip
-        dns_ports = [("dns", "UDP", 53, 53), ("dns-tcp", "TCP", 53, 53),
-                     ("metrics", "TCP", 9153, 9153)]  # fmt: skip
-        self._service("default", "kubernetes", workloads.API_SERVICE, [host],
-                      [("https", "TCP", 443, port)])  # fmt: skip
+        dns = [
+            self._plain_pod("coredns", "kube-system", "kube-dns", node, image)
+            for node in (first, last)
+        ]
+        echo = [
+            self._plain_pod("echo", "default", "echo", node, "registry.k8s.io/agnhost:2.53")
+            for node in (names[len(names) // 2], last)
+        ]
+        dns_ports = [
+            ("dns", "UDP", 53, 53),
+            ("dns-tcp", "TCP", 53, 53),
+            ("metrics", "TCP", 9153, 9153),
+        ]
+        self._service(
+            "default", "kubernetes", workloads.API_SERVICE, [host], [("https", "TCP", 443, port)]
+        )
         self._service("kube-system", "kube-dns", workloads.CLUSTER_DNS, dns, dns_ports)
-        self._service("default", "echo", workloads.ECHO, echo, [("", "TCP", 80, 8080)],
-                      node_port=workloads.ECHO_NODE_PORT)  # fmt: skip
+        self._service(
+            "default",
+            "echo",
+            workloads.ECHO,
+            echo,
+            [("", "TCP", 80, 8080)],
+            node_port=workloads.ECHO_NODE_PORT,
+        )
 
     def _service(
-        self, namespace: str, name: str, address: str, backends: list[str],
-        ports: list[tuple[str, str, int, int]], *, node_port: int = 0,
-    ) -> None:  # fmt: skip
+        self,
+        namespace: str,
+        name: str,
+        address: str,
+        backends: list[str],
+        ports: list[tuple[str, str, int, int]],
+        *,
+        node_port: int = 0,
+    ) -> None:
         wanted: list[Object] = []
         targets: list[Object] = []
         for port_name, protocol, port, target in ports:
             named = {"name": port_name} if port_name else {}
             extra = {"nodePort": node_port} if node_port else {}
-            wanted.append({**named, "protocol": protocol, "port": port, "targetPort": target,
-                           **extra})  # fmt: skip
+            wanted.append(
+                {**named, "protocol": protocol, "port": port, "targetPort": target, **extra}
+            )
             targets.append({"name": port_name, "port": target, "protocol": protocol})
         kind = "NodePort" if node_port else "ClusterIP"
         made = workloads.service(namespace, name, address, wanted, kind=kind)
         made["metadata"]["creationTimestamp"] = self._cluster.since
         self._cluster.store.create("services", made, manager="kubeadm")
         slices = workloads.endpoint_slice(namespace, name, backends, targets)
-        self._cluster.store.create("endpointslices.discovery.k8s.io", slices,
-                          manager="kube-controller-manager")  # fmt: skip
+        self._cluster.store.create(
+            "endpointslices.discovery.k8s.io", slices, manager="kube-controller-manager"
+        )
 
     def _plain_pod(self, prefix: str, namespace: str, app: str, node: str, image: str) -> str:
         """Make a running pod of an ordinary workload; returns its address."""
@@ -109,8 +135,15 @@ class Seed:
         pod["metadata"]["creationTimestamp"] = self._cluster.since
         state = ContainerState({"running": {"startedAt": self._cluster.since}})
         state.container_id = workloads.container_id()
-        before = {**pod, "status": {"startTime": self._cluster.since, "conditions": [
-            {"type": kind, "status": "True", "lastTransitionTime": self._cluster.since}
-            for kind in ("PodReadyToStartContainers", "Ready", "ContainersReady")]}}  # fmt: skip
+        before = {
+            **pod,
+            "status": {
+                "startTime": self._cluster.since,
+                "conditions": [
+                    {"type": kind, "status": "True", "lastTransitionTime": self._cluster.since}
+                    for kind in ("PodReadyToStartContainers", "Ready", "ContainersReady")
+                ],
+            },
+        }
         made = {**pod, "status": pod_status(before, state, node.address, pod_ip)}
         node.kubelet.adopt(self._cluster.store.create("pods", made, manager="kubelet"))

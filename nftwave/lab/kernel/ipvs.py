@@ -31,8 +31,12 @@ class VirtualServer:
     def as_json(self) -> dict[str, object]:
         """For the lab's state."""
         real = [f"{address}:{port}" for address, port in self.real_servers]
-        return {"protocol": self.protocol, "address": f"{self.address}:{self.port}",
-                "scheduler": self.scheduler, "realServers": real}  # fmt: skip
+        return {
+            "protocol": self.protocol,
+            "address": f"{self.address}:{self.port}",
+            "scheduler": self.scheduler,
+            "realServers": real,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +60,9 @@ def virtual_servers(
     """What the ipvs proxier makes of the Services: ClusterIPs, and NodePorts on each address."""
     found = []
     for port in ports:
-        found.append(VirtualServer(port.protocol, port.cluster_ip, port.port, scheduler,
-                                   port.endpoints))  # fmt: skip
+        found.append(
+            VirtualServer(port.protocol, port.cluster_ip, port.port, scheduler, port.endpoints)
+        )
         if port.node_port:
             found.extend(
                 VirtualServer(port.protocol, address, port.node_port, scheduler, port.endpoints)
@@ -77,10 +82,18 @@ def some_connections(
     for place in range(count if tcp else 0):
         port = tcp[(seed + place) % len(tcp)]
         backend, backend_port = port.endpoints[(seed + place) % len(port.endpoints)]
-        found.append(Connection(
-            "TCP", str(first + 10 + place), 32768 + (seed + 7919 * place) % 28000,
-            port.cluster_ip, port.port, backend, backend_port, expires=899 - place * 61,
-        ))  # fmt: skip
+        found.append(
+            Connection(
+                "TCP",
+                str(first + 10 + place),
+                32768 + (seed + 7919 * place) % 28000,
+                port.cluster_ip,
+                port.port,
+                backend,
+                backend_port,
+                expires=899 - place * 61,
+            )
+        )
     return found
 
 
@@ -100,11 +113,15 @@ def show_table(servers: Iterable[VirtualServer], connections: Sequence[Connectio
         local = f"{_hex_address(server.address)}:{server.port:04X}"
         lines.append(f"{server.protocol.upper()}  {local} {server.scheduler}  \n")
         for address, port in server.real_servers:
-            active = sum((one.address, one.port, one.backend, one.backend_port)
-                         == (server.address, server.port, address, port)
-                         for one in connections)  # fmt: skip
-            lines.append(f"  -> {_hex_address(address)}:{port:04X}      "
-                         f"Masq    1      {active:<10d} {0:<10d}\n")  # fmt: skip
+            active = sum(
+                (one.address, one.port, one.backend, one.backend_port)
+                == (server.address, server.port, address, port)
+                for one in connections
+            )
+            lines.append(
+                f"  -> {_hex_address(address)}:{port:04X}      "
+                f"Masq    1      {active:<10d} {0:<10d}\n"
+            )
     return "".join(lines)
 
 
@@ -122,15 +139,20 @@ def show_connections(connections: Iterable[Connection]) -> str:
 
 def show_ipvsadm(servers: Iterable[VirtualServer], connections: Sequence[Connection]) -> str:
     """`ipvsadm -Ln` (1.31)."""
-    lines = [VERSION, "Prot LocalAddress:Port Scheduler Flags\n",
-             "  -> RemoteAddress:Port           Forward Weight ActiveConn InActConn\n"]  # fmt: skip
+    lines = [
+        VERSION,
+        "Prot LocalAddress:Port Scheduler Flags\n",
+        "  -> RemoteAddress:Port           Forward Weight ActiveConn InActConn\n",
+    ]
     for server in servers:
-        lines.append(f"{server.protocol.upper()}  {server.address}:{server.port} "
-                     f"{server.scheduler}\n")  # fmt: skip
+        lines.append(
+            f"{server.protocol.upper()}  {server.address}:{server.port} {server.scheduler}\n"
+        )
         for address, port in server.real_servers:
-            active = sum((one.address, one.port, one.backend) == (server.address, server.port,
-                                                                  address)
-                         for one in connections)  # fmt: skip
+            active = sum(
+                (one.address, one.port, one.backend) == (server.address, server.port, address)
+                for one in connections
+            )
             real = f"{address}:{port}"
             lines.append(f"  -> {real:<28}Masq    1      {active:<10d} {0:<10d}\n")
     return "".join(lines)

@@ -90,22 +90,32 @@ class Kernel:
         """Interfaces, kube-ipvs0 among them where the ipvs proxier is active."""
         found = [
             Interface(1, "lo", ("LOOPBACK", "UP", "LOWER_UP"), "00:00:00:00:00:00", "UNKNOWN"),
-            Interface(2, "eth0", ("BROADCAST", "MULTICAST", "UP", "LOWER_UP"), self._mac(2),
-                      qdisc="fq_codel"),
+            Interface(
+                2,
+                "eth0",
+                ("BROADCAST", "MULTICAST", "UP", "LOWER_UP"),
+                self._mac(2),
+                qdisc="fq_codel",
+            ),
             Interface(3, "cni0", ("BROADCAST", "MULTICAST", "UP", "LOWER_UP"), self._mac(3)),
-        ]  # fmt: skip
+        ]
         if self.ipvs_active:
-            found.append(Interface(8, "kube-ipvs0", ("BROADCAST", "NOARP"), self._mac(8), "DOWN",
-                                   "noop"))  # fmt: skip
+            found.append(
+                Interface(8, "kube-ipvs0", ("BROADCAST", "NOARP"), self._mac(8), "DOWN", "noop")
+            )
         return found
 
     def addresses(self, interface: Interface) -> list[tuple[str, int]]:
         """Addresses of an interface with their prefix lengths."""
         if interface.name == "kube-ipvs0":
-            return [(port, 32) for port in sorted({one.cluster_ip for one in
-                                                   self.services.ports()})]  # fmt: skip
-        return {"lo": [("127.0.0.1", 8)], "eth0": [(self.node_ip, 16)],
-                "cni0": [(self.gateway, 24)]}[interface.name]  # fmt: skip
+            return [
+                (port, 32) for port in sorted({one.cluster_ip for one in self.services.ports()})
+            ]
+        return {
+            "lo": [("127.0.0.1", 8)],
+            "eth0": [(self.node_ip, 16)],
+            "cni0": [(self.gateway, 24)],
+        }[interface.name]
 
     def _mac(self, index: int) -> str:
         seed = zlib.crc32(f"{self.node_name}/{index}".encode())

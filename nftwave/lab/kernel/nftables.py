@@ -117,9 +117,13 @@ class Table:
         """The entry of a set or map."""
         key_type = one.key_type[0] if len(one.key_type) == 1 else list(one.key_type)
         entry: Json = {
-            "family": self.family, "name": one.name, "table": self.name, "type": key_type,
-            "handle": handle, "comment": one.comment,
-        }  # fmt: skip
+            "family": self.family,
+            "name": one.name,
+            "table": self.name,
+            "type": key_type,
+            "handle": handle,
+            "comment": one.comment,
+        }
         if one.is_map:
             entry["map"] = "verdict"
         if one.elements:
@@ -128,8 +132,11 @@ class Table:
 
     def _json_chain(self, chain: Chain, handle: int) -> Json:
         entry: Json = {
-            "family": self.family, "table": self.name, "name": chain.name, "handle": handle
-        }  # fmt: skip
+            "family": self.family,
+            "table": self.name,
+            "name": chain.name,
+            "handle": handle,
+        }
         if chain.hook:
             hook = chain.hook
             entry |= {"type": hook.type, "hook": hook.hook, "prio": hook.number, "policy": "accept"}
@@ -137,8 +144,11 @@ class Table:
 
     def _json_rule(self, chain: Chain, rule: Rule, handle: int) -> Json:
         entry: Json = {
-            "family": self.family, "table": self.name, "chain": chain.name, "handle": handle
-        }  # fmt: skip
+            "family": self.family,
+            "table": self.name,
+            "chain": chain.name,
+            "handle": handle,
+        }
         if rule.comment:
             entry["comment"] = rule.comment
         return {"rule": entry | {"expr": list(rule.expression)}}

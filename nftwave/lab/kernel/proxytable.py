@@ -63,11 +63,16 @@ def proxy_table(
     # As measured: the second family of a single-stack cluster answers on any local address.
     chosen = None if every_address or family == "ip6" else tuple(node_ips)
     return Table(
-        family, "kube-proxy", _collections(family, mine, chosen),
-        (*_base_chains(), *_check_chains(family, chosen), *_service_chains(family, mine, chosen,
-                                                                          settings)),
+        family,
+        "kube-proxy",
+        _collections(family, mine, chosen),
+        (
+            *_base_chains(),
+            *_check_chains(family, chosen),
+            *_service_chains(family, mine, chosen, settings),
+        ),
         comment="rules for kube-proxy",
-    )  # fmt: skip
+    )
 
 
 def _collections(
@@ -78,34 +83,73 @@ def _collections(
     unserved = [port for port in ports if not port.endpoints]
     service_key = (address, *PORT_KEY)
     found = [
-        Collection("hairpin-connections", (address, address, *PORT_KEY), False,
-                   "service hairpin connections"),
-        Collection("cluster-ips", (address,), False, "Active ClusterIPs",
-                   tuple(Element((ip,)) for ip in sorted({port.cluster_ip for port in ports}))),
-    ]  # fmt: skip
+        Collection(
+            "hairpin-connections",
+            (address, address, *PORT_KEY),
+            False,
+            "service hairpin connections",
+        ),
+        Collection(
+            "cluster-ips",
+            (address,),
+            False,
+            "Active ClusterIPs",
+            tuple(Element((ip,)) for ip in sorted({port.cluster_ip for port in ports})),
+        ),
+    ]
     if node_ips is not None:
-        found.append(Collection("nodeport-ips", (address,), False,
-                                "IPs that accept NodePort traffic",
-                                tuple(Element((ip,)) for ip in node_ips)))  # fmt: skip
+        found.append(
+            Collection(
+                "nodeport-ips",
+                (address,),
+                False,
+                "IPs that accept NodePort traffic",
+                tuple(Element((ip,)) for ip in node_ips),
+            )
+        )
     reject = "reject-chain"
     found += [
-        Collection("no-endpoint-services", service_key, True,
-                   "vmap to drop or reject packets to services with no endpoints",
-                   tuple(Element((p.cluster_ip, p.protocol, p.port), reject) for p in unserved)),
-        Collection("no-endpoint-nodeports", PORT_KEY, True,
-                   "vmap to drop or reject packets to service nodeports with no endpoints",
-                   tuple(Element((p.protocol, p.node_port), reject) for p in unserved
-                         if p.node_port)),
-        Collection("firewall-ips", service_key, True,
-                   "destinations that are subject to LoadBalancerSourceRanges"),
-        Collection("service-ips", service_key, True,
-                   "ClusterIP, ExternalIP and LoadBalancer IP traffic",
-                   tuple(Element((p.cluster_ip, p.protocol, p.port), f"service-{p.chain}")
-                         for p in served)),
-        Collection("service-nodeports", PORT_KEY, True, "NodePort traffic",
-                   tuple(Element((p.protocol, p.node_port), f"external-{p.chain}")
-                         for p in served if p.node_port)),
-    ]  # fmt: skip
+        Collection(
+            "no-endpoint-services",
+            service_key,
+            True,
+            "vmap to drop or reject packets to services with no endpoints",
+            tuple(Element((p.cluster_ip, p.protocol, p.port), reject) for p in unserved),
+        ),
+        Collection(
+            "no-endpoint-nodeports",
+            PORT_KEY,
+            True,
+            "vmap to drop or reject packets to service nodeports with no endpoints",
+            tuple(Element((p.protocol, p.node_port), reject) for p in unserved if p.node_port),
+        ),
+        Collection(
+            "firewall-ips",
+            service_key,
+            True,
+            "destinations that are subject to LoadBalancerSourceRanges",
+        ),
+        Collection(
+            "service-ips",
+            service_key,
+            True,
+            "ClusterIP, ExternalIP and LoadBalancer IP traffic",
+            tuple(
+                Element((p.cluster_ip, p.protocol, p.port), f"service-{p.chain}") for p in served
+            ),
+        ),
+        Collection(
+            "service-nodeports",
+            PORT_KEY,
+            True,
+            "NodePort traffic",
+            tuple(
+                Element((p.protocol, p.node_port), f"external-{p.chain}")
+                for p in served
+                if p.node_port
+            ),
+        ),
+    ]
     return tuple(found)
 
 
@@ -114,10 +158,11 @@ def _base_chains() -> list[Chain]:
     for name, hook, targets in BASE_CHAINS:
         checks = hook.type == "filter"
         rules = tuple(
-            Rule(f"ct state new jump {target}", (_new(), {"jump": {"target": target}})) if checks
+            Rule(f"ct state new jump {target}", (_new(), {"jump": {"target": target}}))
+            if checks
             else Rule(f"jump {target}", ({"jump": {"target": target}},))
             for target in targets
-        )  # fmt: skip
+        )
         chains.append(Chain(name, rules, hook))
     return chains
 
@@ -166,25 +211,32 @@ def _node_port_lookup(
 
 def _check_chains(family: str, node_ips: tuple[str, ...] | None) -> list[Chain]:
     return [
-        Chain("nodeport-endpoints-check",
-              (_node_port_lookup(family, "no-endpoint-nodeports", node_ips, local=False),)),
+        Chain(
+            "nodeport-endpoints-check",
+            (_node_port_lookup(family, "no-endpoint-nodeports", node_ips, local=False),),
+        ),
         Chain("service-endpoints-check", (_lookup(family, "no-endpoint-services"),)),
         Chain("firewall-check", (_lookup(family, "firewall-ips"),)),
-    ]  # fmt: skip
+    ]
 
 
 def _service_chains(
-    family: str, ports: Sequence[ServicePort], node_ips: tuple[str, ...] | None,
+    family: str,
+    ports: Sequence[ServicePort],
+    node_ips: tuple[str, ...] | None,
     settings: ProxySettings,
-) -> list[Chain]:  # fmt: skip
+) -> list[Chain]:
     mark = 1 << settings.masquerade_bit
     chains = [
         Chain("services", tuple(_services(family, ports, node_ips, settings))),
         Chain("masquerading", _masquerading(family, mark)),
         Chain("cluster-ips-check", tuple(_cluster_ips_check(family, ports))),
-        Chain("reject-chain", (Rule("reject", (_reject(family),)),),
-              comment="helper for @no-endpoint-services / @no-endpoint-nodeports"),
-    ]  # fmt: skip
+        Chain(
+            "reject-chain",
+            (Rule("reject", (_reject(family),)),),
+            comment="helper for @no-endpoint-services / @no-endpoint-nodeports",
+        ),
+    ]
     for port in ports:
         if port.endpoints:
             chains.append(Chain(f"service-{port.chain}", (_forward(family, port),)))
@@ -198,9 +250,11 @@ def _set_mark(mark: int) -> Json:
 
 
 def _services(
-    family: str, ports: Sequence[ServicePort], node_ips: tuple[str, ...] | None,
+    family: str,
+    ports: Sequence[ServicePort],
+    node_ips: tuple[str, ...] | None,
     settings: ProxySettings,
-) -> list[Rule]:  # fmt: skip
+) -> list[Rule]:
     rules = []
     mark = 1 << settings.masquerade_bit
     set_mark = f"meta mark set meta mark | 0x{mark:08x}"
@@ -211,13 +265,16 @@ def _services(
         rules.append(Rule(text, expression, "masquerade clusterIP traffic"))
     elif ports and settings.cluster_cidr and (":" in settings.cluster_cidr) == (family == "ip6"):
         address, _, length = settings.cluster_cidr.partition("/")
-        outside = _match("!=", _address(family, "saddr"),
-                         {"prefix": {"addr": address, "len": int(length)}})  # fmt: skip
-        rules.append(Rule(
-            f"{family} daddr @cluster-ips {family} saddr != {settings.cluster_cidr} {set_mark}",
-            (to_cluster_ips, outside, _set_mark(mark)),
-            "masquerade clusterIP traffic from outside cluster",
-        ))  # fmt: skip
+        outside = _match(
+            "!=", _address(family, "saddr"), {"prefix": {"addr": address, "len": int(length)}}
+        )
+        rules.append(
+            Rule(
+                f"{family} daddr @cluster-ips {family} saddr != {settings.cluster_cidr} {set_mark}",
+                (to_cluster_ips, outside, _set_mark(mark)),
+                "masquerade clusterIP traffic from outside cluster",
+            )
+        )
     rules.append(_lookup(family, "service-ips"))
     rules.append(_node_port_lookup(family, "service-nodeports", node_ips, local=True))
     return rules
@@ -227,16 +284,27 @@ def _masquerading(family: str, mark: int) -> tuple[Rule, Rule]:
     shown = f"0x{mark:08x}"
     marked = _match("!=", {"&": [MARK, mark]}, 0)
     unmark: Json = {"mangle": {"key": MARK, "value": {"^": [MARK, mark]}}}
-    key = {"concat": [_address(family, "saddr"), _address(family, "daddr"), META_PROTOCOL,
-                      DESTINATION_PORT]}  # fmt: skip
+    key = {
+        "concat": [
+            _address(family, "saddr"),
+            _address(family, "daddr"),
+            META_PROTOCOL,
+            DESTINATION_PORT,
+        ]
+    }
     dnat = _match("in", {"ct": {"key": "status"}}, "dnat")
     return (
-        Rule(f"meta mark & {shown} != 0x00000000 meta mark set meta mark ^ {shown} "
-             "masquerade fully-random", (marked, unmark, MASQUERADE)),
-        Rule(f"ct status dnat {family} saddr . {family} daddr . meta l4proto . th dport "
-             "@hairpin-connections masquerade fully-random",
-             (dnat, _match("==", key, "@hairpin-connections"), MASQUERADE)),
-    )  # fmt: skip
+        Rule(
+            f"meta mark & {shown} != 0x00000000 meta mark set meta mark ^ {shown} "
+            "masquerade fully-random",
+            (marked, unmark, MASQUERADE),
+        ),
+        Rule(
+            f"ct status dnat {family} saddr . {family} daddr . meta l4proto . th dport "
+            "@hairpin-connections masquerade fully-random",
+            (dnat, _match("==", key, "@hairpin-connections"), MASQUERADE),
+        ),
+    )
 
 
 def _reject(family: str) -> Json:
@@ -246,35 +314,53 @@ def _reject(family: str) -> Json:
 
 def _cluster_ips_check(family: str, ports: Sequence[ServicePort]) -> list[Rule]:
     to_active = _match("==", _address(family, "daddr"), "@cluster-ips")
-    rules = [Rule(f"{family} daddr @cluster-ips reject", (to_active, _reject(family)),
-                  "Reject traffic to invalid ports of ClusterIPs")]  # fmt: skip
+    rules = [
+        Rule(
+            f"{family} daddr @cluster-ips reject",
+            (to_active, _reject(family)),
+            "Reject traffic to invalid ports of ClusterIPs",
+        )
+    ]
     if ports:
-        unallocated = _match("==", _address(family, "daddr"),
-                             {"prefix": {"addr": "10.96.0.0", "len": 12}})  # fmt: skip
-        rules.append(Rule(f"{family} daddr 10.96.0.0/12 drop", (unallocated, {"drop": None}),
-                          "Drop traffic to unallocated ClusterIPs"))  # fmt: skip
+        unallocated = _match(
+            "==", _address(family, "daddr"), {"prefix": {"addr": "10.96.0.0", "len": 12}}
+        )
+        rules.append(
+            Rule(
+                f"{family} daddr 10.96.0.0/12 drop",
+                (unallocated, {"drop": None}),
+                "Drop traffic to unallocated ClusterIPs",
+            )
+        )
     return rules
 
 
 def _forward(family: str, port: ServicePort) -> Rule:
     count = len(port.endpoints)
-    texts = [f"{place} : {address} . {target}" for place, (address, target) in
-             enumerate(port.endpoints)]  # fmt: skip
-    data = [[place, {"concat": [address, target]}] for place, (address, target) in
-            enumerate(port.endpoints)]  # fmt: skip
+    texts = [
+        f"{place} : {address} . {target}" for place, (address, target) in enumerate(port.endpoints)
+    ]
+    data = [
+        [place, {"concat": [address, target]}]
+        for place, (address, target) in enumerate(port.endpoints)
+    ]
     numgen = {"numgen": {"mode": "random", "mod": count, "offset": 0}}
     return Rule(
         f"meta l4proto {port.protocol} dnat {family} to numgen random mod {count} "
         f"map {{ {', '.join(texts)} }}",
-        (_match("==", META_PROTOCOL, port.protocol),
-         {"dnat": {"family": family, "addr": {"map": {"key": numgen, "data": {"set": data}}}}}),
-    )  # fmt: skip
+        (
+            _match("==", META_PROTOCOL, port.protocol),
+            {"dnat": {"family": family, "addr": {"map": {"key": numgen, "data": {"set": data}}}}},
+        ),
+    )
 
 
 def _external(port: ServicePort, mark: int) -> Chain:
     target = f"service-{port.chain}"
     return Chain(
         f"external-{port.chain}",
-        (Rule(f"meta mark set meta mark | 0x{mark:08x}", (_set_mark(mark),), "masquerade"),
-         Rule(f"goto {target}", ({"goto": {"target": target}},))),
-    )  # fmt: skip
+        (
+            Rule(f"meta mark set meta mark | 0x{mark:08x}", (_set_mark(mark),), "masquerade"),
+            Rule(f"goto {target}", ({"goto": {"target": target}},)),
+        ),
+    )

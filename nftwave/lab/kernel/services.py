@@ -73,11 +73,16 @@ def _ports(store: Store) -> list[ServicePort]:
                 continue
             found.extend(
                 ServicePort(
-                    *key, port.get("name", ""), port.get("protocol", "TCP").lower(), address,
-                    port["port"], port.get("nodePort", 0), _endpoints(slices.get(key, []), port),
+                    *key,
+                    port.get("name", ""),
+                    port.get("protocol", "TCP").lower(),
+                    address,
+                    port["port"],
+                    port.get("nodePort", 0),
+                    _endpoints(slices.get(key, []), port),
                 )
                 for port in spec.get("ports", [])
-            )  # fmt: skip
+            )
     return found
 
 

@@ -47,8 +47,9 @@ _SERVER_METADATA = frozenset(
 _TOP_LEVEL = frozenset({"metadata", "spec", "status"})
 
 
-def record_write(old: Object | None, new: Object, *, manager: str, subresource: str | None,
-                 time: str) -> list[Object]:  # fmt: skip
+def record_write(
+    old: Object | None, new: Object, *, manager: str, subresource: str | None, time: str
+) -> list[Object]:
     """The managedFields of `new`, which `manager` made out of `old` (None: created)."""
     before = old["metadata"].get("managedFields", []) if old is not None else []
     written = _written(old, new)

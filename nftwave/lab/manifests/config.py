@@ -126,13 +126,15 @@ def kube_proxy(server: str) -> Object:
     """ConfigMap kube-proxy; its data end without a newline, as recorded."""
     return {
         "metadata": {
-            "name": "kube-proxy", "namespace": "kube-system", "labels": {"app": "kube-proxy"}
+            "name": "kube-proxy",
+            "namespace": "kube-system",
+            "labels": {"app": "kube-proxy"},
         },
         "data": {
             "config.conf": CONFIG_CONF.removesuffix("\n"),
             "kubeconfig.conf": KUBECONFIG_CONF.removesuffix("\n").format(server=server),
         },
-    }  # fmt: skip
+    }
 
 
 def kubeadm_config(name: str, server: str, version: str) -> Object:

@@ -11,8 +11,14 @@ if TYPE_CHECKING:
 CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
 CONTROL_PLANE_NAME = "-cp-"  # in the names of the lab's control plane nodes
 ZONE = "topology.kubernetes.io/zone"
-CAPACITY = {"cpu": "2", "ephemeral-storage": "8154588Ki", "hugepages-1Gi": "0",
-            "hugepages-2Mi": "0", "memory": "2012128Ki", "pods": "110"}  # fmt: skip
+CAPACITY = {
+    "cpu": "2",
+    "ephemeral-storage": "8154588Ki",
+    "hugepages-1Gi": "0",
+    "hugepages-2Mi": "0",
+    "memory": "2012128Ki",
+    "pods": "110",
+}
 ALLOCATABLE = CAPACITY | {"ephemeral-storage": "7515268289", "memory": "1909728Ki"}
 PRESSURES = (
     ("MemoryPressure", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
@@ -28,10 +34,12 @@ def node(
 ) -> Object:
     """A node that has been Ready since that time."""
     labels = {
-        "beta.kubernetes.io/arch": "amd64", "beta.kubernetes.io/os": "linux",
-        "kubernetes.io/arch": "amd64", "kubernetes.io/hostname": name,
+        "beta.kubernetes.io/arch": "amd64",
+        "beta.kubernetes.io/os": "linux",
+        "kubernetes.io/arch": "amd64",
+        "kubernetes.io/hostname": name,
         "kubernetes.io/os": "linux",
-    }  # fmt: skip
+    }
     spec: Object = {"podCIDR": pod_cidr, "podCIDRs": [pod_cidr]}
     if CONTROL_PLANE_NAME in name:
         labels[CONTROL_PLANE] = ""
@@ -40,7 +48,9 @@ def node(
     identity = uuid.uuid4().hex
     return {
         "metadata": {
-            "name": name, "creationTimestamp": since, "labels": labels,
+            "name": name,
+            "creationTimestamp": since,
+            "labels": labels,
             "annotations": {
                 "kubeadm.alpha.kubernetes.io/cri-socket": "unix:///run/containerd/containerd.sock",
                 "node.alpha.kubernetes.io/ttl": "0",
@@ -49,30 +59,46 @@ def node(
         },
         "spec": spec,
         "status": {
-            "capacity": CAPACITY, "allocatable": ALLOCATABLE,
+            "capacity": CAPACITY,
+            "allocatable": ALLOCATABLE,
             "conditions": conditions(READY, since),
-            "addresses": [{"type": "InternalIP", "address": address},
-                          {"type": "Hostname", "address": name}],
+            "addresses": [
+                {"type": "InternalIP", "address": address},
+                {"type": "Hostname", "address": name},
+            ],
             "daemonEndpoints": {"kubeletEndpoint": {"Port": 10250}},
             "nodeInfo": {
-                "machineID": identity, "systemUUID": identity, "bootID": str(uuid.uuid4()),
-                "kernelVersion": kernel, "osImage": "Debian GNU/Linux 12 (bookworm)",
-                "containerRuntimeVersion": "containerd://1.6.20", "kubeletVersion": version,
-                "kubeProxyVersion": "", "operatingSystem": "linux", "architecture": "amd64",
+                "machineID": identity,
+                "systemUUID": identity,
+                "bootID": str(uuid.uuid4()),
+                "kernelVersion": kernel,
+                "osImage": "Debian GNU/Linux 12 (bookworm)",
+                "containerRuntimeVersion": "containerd://1.6.20",
+                "kubeletVersion": version,
+                "kubeProxyVersion": "",
+                "operatingSystem": "linux",
+                "architecture": "amd64",
             },
-            "images": [{"names": [f"registry.k8s.io/kube-proxy:{version}"],
-                        "sizeBytes": 83251953}],
+            "images": [{"names": [f"registry.k8s.io/kube-proxy:{version}"], "sizeBytes": 83251953}],
         },
-    }  # fmt: skip
+    }
 
 
 def conditions(ready: tuple[str, str, str], since: str) -> list[Object]:
     """The conditions of a node; when its kubelet is silent all of them are unknown."""
     silent = ready[0] == "Unknown"
-    rows = [(kind, SILENT if silent else ("False", reason, message))
-            for kind, reason, message in PRESSURES]  # fmt: skip
+    rows = [
+        (kind, SILENT if silent else ("False", reason, message))
+        for kind, reason, message in PRESSURES
+    ]
     return [
-        {"type": kind, "status": value, "lastHeartbeatTime": since, "lastTransitionTime": since,
-         "reason": reason, "message": message}
+        {
+            "type": kind,
+            "status": value,
+            "lastHeartbeatTime": since,
+            "lastTransitionTime": since,
+            "reason": reason,
+            "message": message,
+        }
         for kind, (value, reason, message) in [*rows, ("Ready", ready)]
-    ]  # fmt: skip
+    ]

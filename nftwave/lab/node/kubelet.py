@@ -83,8 +83,9 @@ class Kubelet:
                 self._stop(run)
                 del self.pods[uid]
         elif run is None:
-            run = self.pods[uid] = PodRun(*_identity(pod), ContainerState(
-                {"waiting": {"reason": "ContainerCreating"}}))  # fmt: skip
+            run = self.pods[uid] = PodRun(
+                *_identity(pod), ContainerState({"waiting": {"reason": "ContainerCreating"}})
+            )
             run.task = self._start(self._run(run, pod))
         if run and kind != "DELETED" and pod["metadata"].get("deletionTimestamp"):
             if not run.ending:
@@ -114,8 +115,10 @@ class Kubelet:
             await self._awake()
             self._exited(run, code, started, delay)
             if delay:
-                message = (f"Back-off restarting failed container {_container(pod)} in pod "
-                           f"{run.name}_{run.namespace}({run.uid})")  # fmt: skip
+                message = (
+                    f"Back-off restarting failed container {_container(pod)} in pod "
+                    f"{run.name}_{run.namespace}({run.uid})"
+                )
                 self._event(pod, "BackOff", message, warning=True)
                 await self.node.pace.sleep(delay)
             delay = min(delay * 2 or BACK_OFF, LONGEST_BACK_OFF)
@@ -125,19 +128,27 @@ class Kubelet:
         """Have the image; while it cannot be pulled, say so as the kubelet does."""
         image = pod["spec"]["containers"][0]["image"]
         while "image-pull" in self.node.faults:
-            failure = (f'failed to pull and unpack image "{image}": failed to resolve reference '
-                       f'"{image}": {image}: not found')  # fmt: skip
+            failure = (
+                f'failed to pull and unpack image "{image}": failed to resolve reference '
+                f'"{image}": {image}: not found'
+            )
             self._event(pod, "Failed", f'Failed to pull image "{image}": {failure}', warning=True)
             for reason, message, pause in (
                 ("ErrImagePull", failure, 2.0),
-                ("ImagePullBackOff", f'Back-off pulling image "{image}": ErrImagePull: {failure}',
-                 PULL_AGAIN),
-            ):  # fmt: skip
+                (
+                    "ImagePullBackOff",
+                    f'Back-off pulling image "{image}": ErrImagePull: {failure}',
+                    PULL_AGAIN,
+                ),
+            ):
                 run.container.state = {"waiting": {"reason": reason, "message": message}}
                 self._report(run)
                 await self.node.pace.sleep(pause)
-        self._event(pod, "Pulled", f'Container image "{image}" already present on machine and can '
-                                   "be accessed by the pod")  # fmt: skip
+        self._event(
+            pod,
+            "Pulled",
+            f'Container image "{image}" already present on machine and can be accessed by the pod',
+        )
 
     async def _run_container(self, run: PodRun, pod: Object) -> tuple[int, str]:
         """Run the container to its end: exit status and when it started."""
@@ -231,8 +242,9 @@ class Kubelet:
 
     def _kube_proxy(self) -> KubeProxy:
         node = self.node
-        return KubeProxy(node.name, node.kernel, node.pace, self.version, node.faults,
-                         self._warn_of_ipvs)  # fmt: skip
+        return KubeProxy(
+            node.name, node.kernel, node.pace, self.version, node.faults, self._warn_of_ipvs
+        )
 
     def _warn_of_ipvs(self) -> None:
         node = self.store.get("nodes", None, self.node.name)

@@ -31,9 +31,16 @@ class SimNode:
     """A node. It is a Machine for the shell."""
 
     def __init__(
-        self, name: str, address: str, pod_cidr: str, *, services: ServiceTable, store: Store,
-        pace: Pace, version: str,
-    ) -> None:  # fmt: skip
+        self,
+        name: str,
+        address: str,
+        pod_cidr: str,
+        *,
+        services: ServiceTable,
+        store: Store,
+        pace: Pace,
+        version: str,
+    ) -> None:
         self.name = name
         self.address = address
         self.pace = pace
@@ -86,10 +93,15 @@ class SimNode:
         kernel = self.kernel
         tables = kernel.tables()
         service_ips = {
-            one.family: [" . ".join(map(str, element.key)) for collection in one.collections
-                         if collection.name == "service-ips" for element in collection.elements]
-            for one in tables if one.name == "kube-proxy"
-        }  # fmt: skip
+            one.family: [
+                " . ".join(map(str, element.key))
+                for collection in one.collections
+                if collection.name == "service-ips"
+                for element in collection.elements
+            ]
+            for one in tables
+            if one.name == "kube-proxy"
+        }
         return {
             "address": self.address,
             "mode": self.proxy.mode if self.proxy else None,
@@ -111,6 +123,9 @@ class SimNode:
         run = runs[-1]
         state, detail = next(iter(run.container.state.items()))
         return {
-            "pod": run.name, "uid": run.uid, "state": detail.get("reason", state),
-            "startedAt": detail.get("startedAt"), "restarts": run.container.restarts,
-        }  # fmt: skip
+            "pod": run.name,
+            "uid": run.uid,
+            "state": detail.get("reason", state),
+            "startedAt": detail.get("startedAt"),
+            "restarts": run.container.restarts,
+        }

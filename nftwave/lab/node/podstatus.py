@@ -39,12 +39,14 @@ def pod_status(pod: Object, container: ContainerState, host_ip: str, pod_ip: str
         "observedGeneration": pod["metadata"].get("generation", 1),
         "phase": "Running" if pulled else "Pending",
         "conditions": _conditions(before, container, started, now, sandbox=pulled),
-        "hostIP": host_ip, "hostIPs": [{"ip": host_ip}],
+        "hostIP": host_ip,
+        "hostIPs": [{"ip": host_ip}],
         **({"podIP": pod_ip, "podIPs": [{"ip": pod_ip}]} if pod_ip else {}),
         "startTime": started,
         "containerStatuses": [_container(pod["spec"]["containers"][0], container)],
-        "qosClass": "BestEffort", "resources": {},
-    }  # fmt: skip
+        "qosClass": "BestEffort",
+        "resources": {},
+    }
 
 
 def _conditions(
@@ -53,16 +55,25 @@ def _conditions(
     old = {one["type"]: one for one in before.get("conditions", [])}
     name = ["True", "False"][not container.running]
     found = []
-    for kind, value in (("PodReadyToStartContainers", "True" if sandbox else "False"),
-                        ("Initialized", "True"), ("Ready", name), ("ContainersReady", name),
-                        ("PodScheduled", "True")):  # fmt: skip
+    for kind, value in (
+        ("PodReadyToStartContainers", "True" if sandbox else "False"),
+        ("Initialized", "True"),
+        ("Ready", name),
+        ("ContainersReady", name),
+        ("PodScheduled", "True"),
+    ):
         previous = old.get(kind, {})
         same = previous.get("status") == value
         moment = previous["lastTransitionTime"] if same else now
         if kind in {"Initialized", "PodScheduled"}:
             moment = started
-        condition = {"type": kind, "observedGeneration": 1, "status": value, "lastProbeTime": None,
-                     "lastTransitionTime": moment}  # fmt: skip
+        condition = {
+            "type": kind,
+            "observedGeneration": 1,
+            "status": value,
+            "lastProbeTime": None,
+            "lastTransitionTime": moment,
+        }
         if value == "False" and kind.endswith("Ready"):
             condition["reason"] = "ContainersNotReady"
             condition["message"] = "containers with unready status: [kube-proxy]"
@@ -72,9 +83,15 @@ def _conditions(
 
 def _container(spec: Object, container: ContainerState) -> Object:
     return {
-        "name": spec["name"], "state": container.state, "lastState": container.last_state,
-        "ready": container.running, "restartCount": container.restarts, "image": spec["image"],
+        "name": spec["name"],
+        "state": container.state,
+        "lastState": container.last_state,
+        "ready": container.running,
+        "restartCount": container.restarts,
+        "image": spec["image"],
         "imageID": IMAGE_ID if container.container_id else "",
         **({"containerID": container.container_id} if container.container_id else {}),
-        "started": container.running, "resources": {}, "volumeMounts": mounts(spec),
-    }  # fmt: skip
+        "started": container.running,
+        "resources": {},
+        "volumeMounts": mounts(spec),
+    }

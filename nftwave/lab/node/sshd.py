@@ -114,9 +114,13 @@ class NodeSshd:
     """Listens on the node's address; faults are looked at for each connection."""
 
     def __init__(
-        self, node: SimNode, *, identity: asyncssh.SSHKey, host_key: asyncssh.SSHKey,
+        self,
+        node: SimNode,
+        *,
+        identity: asyncssh.SSHKey,
+        host_key: asyncssh.SSHKey,
         may_forward: Callable[[str, int], bool],
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.node = node
         self.identity = identity
         self.host_key = host_key
@@ -186,12 +190,19 @@ class NodeSshd:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
             served = await asyncssh.run_server(
-                connection, server_factory=lambda: NodeServer(self),
-                server_host_keys=[self._key()], process_factory=self._session,
-                encoding="utf-8", errors="surrogateescape", allow_scp=False, config=None,
-                agent_forwarding=False, x11_forwarding=False, gss_host=None,
+                connection,
+                server_factory=lambda: NodeServer(self),
+                server_host_keys=[self._key()],
+                process_factory=self._session,
+                encoding="utf-8",
+                errors="surrogateescape",
+                allow_scp=False,
+                config=None,
+                agent_forwarding=False,
+                x11_forwarding=False,
+                gss_host=None,
                 server_version="NftwaveLab",
-            )  # fmt: skip
+            )
         except (OSError, asyncssh.Error):
             connection.close()
             return
@@ -221,13 +232,24 @@ class NodeSshd:
 
     async def _run(self, process: asyncssh.SSHServerProcess[str], session: Session) -> None:
         environment = {
-            "HOME": HOME, "USER": USER, "LOGNAME": USER, "SHELL": "/bin/bash", "PATH": USER_PATH,
+            "HOME": HOME,
+            "USER": USER,
+            "LOGNAME": USER,
+            "SHELL": "/bin/bash",
+            "PATH": USER_PATH,
             "PWD": HOME,
-        }  # fmt: skip
+        }
         login = Call(
-            session, "bash", [], environment, HOME, False, Incoming(process),
-            Outgoing(process.stdout), Outgoing(process.stderr),
-        )  # fmt: skip
+            session,
+            "bash",
+            [],
+            environment,
+            HOME,
+            False,
+            Incoming(process),
+            Outgoing(process.stdout),
+            Outgoing(process.stderr),
+        )
         shell = Shell(login, BASH)
         if process.command is None:
             status = await self._interact(process, shell)

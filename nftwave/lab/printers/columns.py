@@ -209,4 +209,4 @@ COLUMNS: Mapping[str, tuple[Column, ...]] = {
         _AGE,
         _wide("Selector", lambda service: _pairs(service["spec"].get("selector"))),
     ),
-}  # fmt: skip
+}

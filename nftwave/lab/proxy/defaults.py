@@ -12,41 +12,73 @@ DEFAULTS: dict[str, Any] = {
     "kind": "KubeProxyConfiguration",
     "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
     "clientConnection": {
-        "kubeconfig": "/var/lib/kube-proxy/kubeconfig.conf", "acceptContentTypes": "",
-        "contentType": "application/vnd.kubernetes.protobuf", "qps": 5, "burst": 10,
+        "kubeconfig": "/var/lib/kube-proxy/kubeconfig.conf",
+        "acceptContentTypes": "",
+        "contentType": "application/vnd.kubernetes.protobuf",
+        "qps": 5,
+        "burst": 10,
     },
     "logging": {
-        "format": "text", "flushFrequency": "5s", "verbosity": 0,
+        "format": "text",
+        "flushFrequency": "5s",
+        "verbosity": 0,
         "options": {"text": {"infoBufferSize": "0"}, "json": {"infoBufferSize": "0"}},
     },
-    "hostnameOverride": "", "bindAddress": ANY, "healthzBindAddress": f"{ANY}:10256",
-    "metricsBindAddress": "127.0.0.1:10249", "bindAddressHardFail": False,
-    "enableProfiling": False, "showHiddenMetricsForVersion": "", "mode": "iptables",
+    "hostnameOverride": "",
+    "bindAddress": ANY,
+    "healthzBindAddress": f"{ANY}:10256",
+    "metricsBindAddress": "127.0.0.1:10249",
+    "bindAddressHardFail": False,
+    "enableProfiling": False,
+    "showHiddenMetricsForVersion": "",
+    "mode": "iptables",
     "iptables": {
-        "masqueradeBit": 14, "masqueradeAll": False, "localhostNodePorts": True,
-        "syncPeriod": "0s", "minSyncPeriod": "0s",
+        "masqueradeBit": 14,
+        "masqueradeAll": False,
+        "localhostNodePorts": True,
+        "syncPeriod": "0s",
+        "minSyncPeriod": "0s",
     },
     "ipvs": {
-        "syncPeriod": "0s", "minSyncPeriod": "0s", "scheduler": "", "excludeCIDRs": None,
-        "strictARP": False, "tcpTimeout": "0s", "tcpFinTimeout": "0s", "udpTimeout": "0s",
+        "syncPeriod": "0s",
+        "minSyncPeriod": "0s",
+        "scheduler": "",
+        "excludeCIDRs": None,
+        "strictARP": False,
+        "tcpTimeout": "0s",
+        "tcpFinTimeout": "0s",
+        "udpTimeout": "0s",
     },
     "nftables": {
-        "masqueradeBit": 14, "masqueradeAll": False, "syncPeriod": "0s", "minSyncPeriod": "0s",
+        "masqueradeBit": 14,
+        "masqueradeAll": False,
+        "syncPeriod": "0s",
+        "minSyncPeriod": "0s",
     },
     "winkernel": {
-        "networkName": "", "sourceVip": "", "enableDSR": False, "rootHnsEndpointName": "",
+        "networkName": "",
+        "sourceVip": "",
+        "enableDSR": False,
+        "rootHnsEndpointName": "",
         "forwardHealthCheckVip": False,
     },
     "detectLocalMode": "ClusterCIDR",
     "detectLocal": {"bridgeInterface": "", "interfaceNamePrefix": ""},
-    "clusterCIDR": "", "nodePortAddresses": None, "oomScoreAdj": -999,
+    "clusterCIDR": "",
+    "nodePortAddresses": None,
+    "oomScoreAdj": -999,
     "conntrack": {
-        "maxPerCore": 32768, "min": 131072, "tcpEstablishedTimeout": "24h0m0s",
-        "tcpCloseWaitTimeout": "1h0m0s", "tcpBeLiberal": False, "udpTimeout": "0s",
+        "maxPerCore": 32768,
+        "min": 131072,
+        "tcpEstablishedTimeout": "24h0m0s",
+        "tcpCloseWaitTimeout": "1h0m0s",
+        "tcpBeLiberal": False,
+        "udpTimeout": "0s",
         "udpStreamTimeout": "0s",
     },
-    "configSyncPeriod": "15m0s", "portRange": "",
-}  # fmt: skip
+    "configSyncPeriod": "15m0s",
+    "portRange": "",
+}
 # Only the proxier that runs gets its own periods.
 PERIODS = {
     "iptables": {"syncPeriod": "30s", "minSyncPeriod": "1s"},
@@ -58,8 +90,9 @@ PERIODS = {
 def completed(config: Config, node_name: str) -> dict[str, Any]:
     """The whole configuration as kube-proxy on that node uses it."""
     found = _filled(DEFAULTS, config.document)
-    running = {key: value for key, value in PERIODS[config.mode].items()
-               if found[config.mode][key] == "0s"}  # fmt: skip
+    running = {
+        key: value for key, value in PERIODS[config.mode].items() if found[config.mode][key] == "0s"
+    }
     found[config.mode] = found[config.mode] | running
     found |= {"mode": config.mode, "hostnameOverride": node_name}
     if config.mode == "nftables":

@@ -121,8 +121,10 @@ class Log:
 
     def die(self, message: str) -> None:
         """Log why kube-proxy ends."""
-        self.add(("E", "server.go:136", f'"Error running ProxyServer" err="{message}"'),
-                 ("E", "run.go:72", f'"command failed" err="{message}"'))  # fmt: skip
+        self.add(
+            ("E", "server.go:136", f'"Error running ProxyServer" err="{message}"'),
+            ("E", "run.go:72", f'"command failed" err="{message}"'),
+        )
 
     @property
     def text(self) -> str:

@@ -189,9 +189,15 @@ class KubeProxy:
         }
         now = _nano(time.time())
         text = json.dumps(
-            {"lastUpdated": now, "currentTime": now, "nodeEligible": True, "healthy": True,
-             "status": families}, separators=(",", ":"),
-        )  # fmt: skip
+            {
+                "lastUpdated": now,
+                "currentTime": now,
+                "nodeEligible": True,
+                "healthy": True,
+                "status": families,
+            },
+            separators=(",", ":"),
+        )
         return Answer(200, "application/json", text)
 
 

@@ -7,24 +7,54 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-BUCKETS = ("0.001", "0.002", "0.004", "0.008", "0.016", "0.032", "0.064", "0.128", "0.256", "0.512",
-           "1.024", "2.048", "4.096", "8.192", "16.384", "+Inf")  # fmt: skip
+BUCKETS = (
+    "0.001",
+    "0.002",
+    "0.004",
+    "0.008",
+    "0.016",
+    "0.032",
+    "0.064",
+    "0.128",
+    "0.256",
+    "0.512",
+    "1.024",
+    "2.048",
+    "4.096",
+    "8.192",
+    "16.384",
+    "+Inf",
+)
 HELP = {
-    "kubeproxy_sync_full_proxy_rules_duration_seconds":
-        ("SyncProxyRules latency in seconds for full resyncs", "histogram"),
-    "kubeproxy_sync_proxy_rules_duration_seconds": ("SyncProxyRules latency in seconds",
-                                                    "histogram"),
-    "kubeproxy_sync_proxy_rules_endpoint_changes_pending": ("Pending proxy rules Endpoint changes",
-                                                            "gauge"),
-    "kubeproxy_sync_proxy_rules_last_queued_timestamp_seconds":
-        ("The last time a sync of proxy rules was queued", "gauge"),
-    "kubeproxy_sync_proxy_rules_last_timestamp_seconds":
-        ("The last time proxy rules were successfully synced", "gauge"),
-    "kubeproxy_sync_proxy_rules_nftables_sync_failures_total":
-        ("Cumulative proxy nftables sync failures", "counter"),
-    "kubeproxy_sync_proxy_rules_service_changes_pending": ("Pending proxy rules Service changes",
-                                                           "gauge"),
-}  # fmt: skip
+    "kubeproxy_sync_full_proxy_rules_duration_seconds": (
+        "SyncProxyRules latency in seconds for full resyncs",
+        "histogram",
+    ),
+    "kubeproxy_sync_proxy_rules_duration_seconds": (
+        "SyncProxyRules latency in seconds",
+        "histogram",
+    ),
+    "kubeproxy_sync_proxy_rules_endpoint_changes_pending": (
+        "Pending proxy rules Endpoint changes",
+        "gauge",
+    ),
+    "kubeproxy_sync_proxy_rules_last_queued_timestamp_seconds": (
+        "The last time a sync of proxy rules was queued",
+        "gauge",
+    ),
+    "kubeproxy_sync_proxy_rules_last_timestamp_seconds": (
+        "The last time proxy rules were successfully synced",
+        "gauge",
+    ),
+    "kubeproxy_sync_proxy_rules_nftables_sync_failures_total": (
+        "Cumulative proxy nftables sync failures",
+        "counter",
+    ),
+    "kubeproxy_sync_proxy_rules_service_changes_pending": (
+        "Pending proxy rules Service changes",
+        "gauge",
+    ),
+}
 DURATION = 2.5  # seconds a sync took
 
 
@@ -43,16 +73,22 @@ def metrics(mode: str, synced: Mapping[str, float], started: float, version: str
     _plain(lines, "kubeproxy_sync_proxy_rules_last_queued_timestamp_seconds", _by_family(queued))
     _plain(lines, "kubeproxy_sync_proxy_rules_last_timestamp_seconds", _by_family(synced))
     _plain(lines, "kubeproxy_sync_proxy_rules_service_changes_pending", [("", 0)])
-    lines.append("# HELP kubernetes_build_info [ALPHA] A metric with a constant '1' value labeled "
-                 "by major, minor, git version, git commit, git tree state, build date, Go "
-                 "version, and compiler from which Kubernetes was built, and platform on which "
-                 "it is running.\n# TYPE kubernetes_build_info gauge\n")  # fmt: skip
+    lines.append(
+        "# HELP kubernetes_build_info [ALPHA] A metric with a constant '1' value labeled "
+        "by major, minor, git version, git commit, git tree state, build date, Go "
+        "version, and compiler from which Kubernetes was built, and platform on which "
+        "it is running.\n# TYPE kubernetes_build_info gauge\n"
+    )
     major, minor = version.lstrip("v").split(".")[:2]
-    lines.append(f'kubernetes_build_info{{git_version="{version}",major="{major}",'
-                 f'minor="{minor}",platform="linux/amd64"}} 1\n')  # fmt: skip
-    lines.append("# HELP process_start_time_seconds Start time of the process since unix epoch in "
-                 f"seconds.\n# TYPE process_start_time_seconds gauge\n"
-                 f"process_start_time_seconds {_number(started)}\n")  # fmt: skip
+    lines.append(
+        f'kubernetes_build_info{{git_version="{version}",major="{major}",'
+        f'minor="{minor}",platform="linux/amd64"}} 1\n'
+    )
+    lines.append(
+        "# HELP process_start_time_seconds Start time of the process since unix epoch in "
+        f"seconds.\n# TYPE process_start_time_seconds gauge\n"
+        f"process_start_time_seconds {_number(started)}\n"
+    )
     return "".join(lines)
 
 

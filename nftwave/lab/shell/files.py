@@ -10,9 +10,18 @@ Show = Callable[[], str]
 # Directories of the lab's nodes, not of this machine.
 TEMPORARY = ("/tmp", "/var/tmp")  # noqa: S108  see above
 DIRECTORIES = (
-    "/", "/bin", "/dev", "/etc", "/home/lab", "/root", "/run", "/usr/bin", "/usr/sbin", "/var/log",
+    "/",
+    "/bin",
+    "/dev",
+    "/etc",
+    "/home/lab",
+    "/root",
+    "/run",
+    "/usr/bin",
+    "/usr/sbin",
+    "/var/log",
     *TEMPORARY,
-)  # fmt: skip
+)
 WRITABLE = ("/home/lab/", "/dev/", *(f"{directory}/" for directory in TEMPORARY))
 
 
@@ -37,8 +46,9 @@ class Files:
             return self._written[path]
         show = self._shown().get(path)
         if show is None:
-            raise FileError("Is a directory" if self.is_directory(path) else
-                            "No such file or directory")  # fmt: skip
+            raise FileError(
+                "Is a directory" if self.is_directory(path) else "No such file or directory"
+            )
         if path in self._root_only and not root:
             raise FileError("Permission denied")
         return show()
@@ -80,9 +90,12 @@ class Files:
 
     def exists(self, path: str) -> bool:
         """Whether there is a file or directory."""
-        return path == "/dev/null" or path in self._written or path in self._shown() or (
-            self.is_directory(path)
-        )  # fmt: skip
+        return (
+            path == "/dev/null"
+            or path in self._written
+            or path in self._shown()
+            or (self.is_directory(path))
+        )
 
     def is_directory(self, path: str) -> bool:
         """Whether there is a directory."""
@@ -103,9 +116,12 @@ class Files:
         """The names in a directory, sorted."""
         prefix = directory.rstrip("/") + "/"
         return sorted(
-            {one[len(prefix) :].split("/", 1)[0] for one in self._paths()
-             if one.startswith(prefix) and one != prefix},
-        )  # fmt: skip
+            {
+                one[len(prefix) :].split("/", 1)[0]
+                for one in self._paths()
+                if one.startswith(prefix) and one != prefix
+            },
+        )
 
     def matching(self, pattern: str) -> list[str]:
         """The paths that match a shell pattern, sorted."""
@@ -114,9 +130,11 @@ class Files:
             if any(character in step for character in "*?["):
                 hidden = step.startswith(".")
                 found = [
-                    f"{base}/{name}" for base in found for name in self.entries(base or "/")
+                    f"{base}/{name}"
+                    for base in found
+                    for name in self.entries(base or "/")
                     if fnmatch.fnmatchcase(name, step) and (hidden or not name.startswith("."))
-                ]  # fmt: skip
+                ]
             else:
                 found = [f"{base}/{step}" for base in found]
         return sorted(one for one in found if self.exists(one))

@@ -18,8 +18,12 @@ class Dialect:
 DASH = Dialect(
     "sh", "parameter not set", "{shell}: {line}: {name}: not found", escapes_in_echo=True
 )
-BASH = Dialect("bash", "unbound variable", "{shell}: line {line}: {name}: command not found",
-               escapes_in_echo=False)  # fmt: skip
+BASH = Dialect(
+    "bash",
+    "unbound variable",
+    "{shell}: line {line}: {name}: command not found",
+    escapes_in_echo=False,
+)
 
 
 class LoopExit(Exception):

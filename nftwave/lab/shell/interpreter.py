@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from nftwave.lab.shell import builtins, expansion, syntax
 from nftwave.lab.shell.files import FileError
@@ -18,6 +18,8 @@ from nftwave.lab.shell.streams import BrokenPipe, Capture, Content, Pipe
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Sequence
+
+    from nftwave.lab.shell.streams import Sink, Source
 
 YIELD_EVERY = 64  # commands; so that a busy loop on one node does not hold up the others
 
@@ -261,9 +263,13 @@ class Shell(ShellState):
         await self.call(words, assignments, streams)
 
     async def call(
-        self, words: list[str], assignments: dict[str, str], streams: Streams,
-        *, functions: bool = True,
-    ) -> None:  # fmt: skip
+        self,
+        words: list[str],
+        assignments: dict[str, str],
+        streams: Streams,
+        *,
+        functions: bool = True,
+    ) -> None:
         """Run a command that is known word by word."""
         name = words[0]
         if functions and name in self.functions:
@@ -281,9 +287,12 @@ class Shell(ShellState):
             self.status = await self.program(words, assignments, streams)
 
     async def function(
-        self, name: str, parameters: list[str], assignments: dict[str, str],
+        self,
+        name: str,
+        parameters: list[str],
+        assignments: dict[str, str],
         streams: Streams,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Call a function."""
         saved = self.parameters, self.streams
         self.parameters, self.streams = parameters, streams
@@ -316,9 +325,16 @@ class Shell(ShellState):
             )
             return 127
         call = Call(
-            self.session, words[0].rsplit("/", 1)[-1], words[1:], environment, self.directory,
-            self.root, streams[0], streams[1], streams[2],  # type: ignore[arg-type]
-        )  # fmt: skip
+            self.session,
+            words[0].rsplit("/", 1)[-1],
+            words[1:],
+            environment,
+            self.directory,
+            self.root,
+            cast("Source", streams[0]),
+            cast("Sink", streams[1]),
+            cast("Sink", streams[2]),
+        )
         try:
             return await tool(call)
         except FileError as error:

@@ -13,8 +13,17 @@ from nftwave.lab.shell.streams import BrokenPipe, Sink, Source
 if TYPE_CHECKING:
     from nftwave.lab.shell.files import Files
 
-SIGNALS = {"HUP": 1, "INT": 2, "QUIT": 3, "KILL": 9, "USR1": 10, "USR2": 12, "PIPE": 13,
-           "ALRM": 14, "TERM": 15}  # fmt: skip
+SIGNALS = {
+    "HUP": 1,
+    "INT": 2,
+    "QUIT": 3,
+    "KILL": 9,
+    "USR1": 10,
+    "USR2": 12,
+    "PIPE": 13,
+    "ALRM": 14,
+    "TERM": 15,
+}
 EXIT_BROKEN_PIPE = 128 + 13
 
 
@@ -53,9 +62,12 @@ class Session:
     processes: set[Process] = field(default_factory=set)
 
     def start(
-        self, work: Coroutine[Any, Any, int], holds: frozenset[int] = frozenset(),
-        *, pid: int | None = None,
-    ) -> Process:  # fmt: skip
+        self,
+        work: Coroutine[Any, Any, int],
+        holds: frozenset[int] = frozenset(),
+        *,
+        pid: int | None = None,
+    ) -> Process:
         """Start a process in the background. `holds`: ids of the streams it has open."""
         process = Process(pid or self.machine.next_pid(), holds)
         process.task = asyncio.get_running_loop().create_task(process.run(work))

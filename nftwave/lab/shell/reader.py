@@ -12,9 +12,25 @@ if TYPE_CHECKING:
 OPERATORS = frozenset("|&;()<>\n")
 WORD_ENDS = OPERATORS | {" ", "\t"}
 RESERVED = frozenset(
-    ("!", "{", "}", "if", "then", "else", "elif", "fi", "while", "until", "do", "done", "for", "in",
-     "case", "esac")
-)  # fmt: skip
+    (
+        "!",
+        "{",
+        "}",
+        "if",
+        "then",
+        "else",
+        "elif",
+        "fi",
+        "while",
+        "until",
+        "do",
+        "done",
+        "for",
+        "in",
+        "case",
+        "esac",
+    )
+)
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 TOKEN = re.compile(r"&&|\|\||;;|[|&;()<>]|[^\s|&;()<>]+")
 

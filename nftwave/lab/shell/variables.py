@@ -10,8 +10,17 @@ from nftwave.lab.shell.flow import DASH, ShellExit
 if TYPE_CHECKING:
     from nftwave.lab.shell.interpreter import Shell
 
-OPTIONS = {"errexit": "e", "nounset": "u", "xtrace": "x", "noglob": "f", "noexec": "n",
-           "allexport": "a", "verbose": "v", "noclobber": "C", "pipefail": "pipefail"}  # fmt: skip
+OPTIONS = {
+    "errexit": "e",
+    "nounset": "u",
+    "xtrace": "x",
+    "noglob": "f",
+    "noexec": "n",
+    "allexport": "a",
+    "verbose": "v",
+    "noclobber": "C",
+    "pipefail": "pipefail",
+}
 
 
 async def export(shell: Shell, args: list[str]) -> int:

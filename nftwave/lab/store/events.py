@@ -32,9 +32,10 @@ class Recorder:
         if known:
             count = known["count"] + 1
             self._store.update(
-                "events", {**known, "count": count, "lastTimestamp": timestamp()},
+                "events",
+                {**known, "count": count, "lastTimestamp": timestamp()},
                 manager=self._component,
-            )  # fmt: skip
+            )
             return
         event = self._event(about, reason, message, warning=warning, path=path)
         created = self._store.create("events", event, manager=self._component)["metadata"]
@@ -46,28 +47,43 @@ class Recorder:
         metadata = about["metadata"]
         now = timestamp()
         involved = {
-            "kind": about["kind"], "namespace": metadata.get("namespace"),
-            "name": metadata["name"], "uid": metadata.get("uid"),
-            "apiVersion": about["apiVersion"], "resourceVersion": metadata.get("resourceVersion"),
+            "kind": about["kind"],
+            "namespace": metadata.get("namespace"),
+            "name": metadata["name"],
+            "uid": metadata.get("uid"),
+            "apiVersion": about["apiVersion"],
+            "resourceVersion": metadata.get("resourceVersion"),
             "fieldPath": path,
-        }  # fmt: skip
+        }
         source = {"component": self._component, "host": self._host}
         return {
-            "metadata": {"name": f"{metadata['name']}.{time.time_ns():x}",
-                         "namespace": metadata.get("namespace") or "default"},
+            "metadata": {
+                "name": f"{metadata['name']}.{time.time_ns():x}",
+                "namespace": metadata.get("namespace") or "default",
+            },
             "involvedObject": {key: value for key, value in involved.items() if value},
-            "reason": reason, "message": message,
+            "reason": reason,
+            "message": message,
             "source": {key: value for key, value in source.items() if value},
-            "firstTimestamp": now, "lastTimestamp": now, "count": 1,
-            "type": "Warning" if warning else "Normal", "eventTime": None,
-            "reportingComponent": self._component, "reportingInstance": self._host,
-        }  # fmt: skip
+            "firstTimestamp": now,
+            "lastTimestamp": now,
+            "count": 1,
+            "type": "Warning" if warning else "Normal",
+            "eventTime": None,
+            "reportingComponent": self._component,
+            "reportingInstance": self._host,
+        }
 
     def record_new_style(self, about: Object, reason: str, message: str, action: str) -> None:
         """Record as events.k8s.io does: kube-proxy and the scheduler."""
         event = self._event(about, reason, message, warning=reason == "IPVSDeprecation", path="")
         moment = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-        event |= {"action": action, "eventTime": moment, "firstTimestamp": None,
-                  "lastTimestamp": None, "source": {}}  # fmt: skip
+        event |= {
+            "action": action,
+            "eventTime": moment,
+            "firstTimestamp": None,
+            "lastTimestamp": None,
+            "source": {},
+        }
         del event["count"]
         self._store.create("events", event, manager=self._component)

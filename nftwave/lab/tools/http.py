@@ -14,8 +14,20 @@ if TYPE_CHECKING:
 
 COULD_NOT_RESOLVE, REFUSED, HTTP_ERROR, WRITE_ERROR = 6, 7, 22, 23
 WGET_NETWORK, WGET_SERVER = 4, 8
-CURL_WITH_VALUE = {"-m", "--max-time", "--connect-timeout", "-o", "--output", "-w", "--write-out",
-                   "-H", "--header", "-X", "--request", "--retry"}  # fmt: skip
+CURL_WITH_VALUE = {
+    "-m",
+    "--max-time",
+    "--connect-timeout",
+    "-o",
+    "--output",
+    "-w",
+    "--write-out",
+    "-H",
+    "--header",
+    "-X",
+    "--request",
+    "--retry",
+}
 WGET_WITH_VALUE = {"-O", "-T", "--timeout", "-t", "--tries", "-o"}
 REASONS = {200: "OK", 404: "Not Found", 503: "Service Unavailable"}
 BAD = 400

@@ -27,24 +27,38 @@ async def ip(call: Call, kernel: Kernel) -> int:
         shown = [_json_interface(kernel, one, with_addresses=with_addresses) for one in chosen]
         await call.out(json.dumps(shown, separators=(",", ":")) + "\n")
     else:
-        await call.out("".join(_text_interface(kernel, one, with_addresses=with_addresses)
-                               for one in chosen))  # fmt: skip
+        await call.out(
+            "".join(_text_interface(kernel, one, with_addresses=with_addresses) for one in chosen)
+        )
     return 0
 
 
 def _json_interface(kernel: Kernel, one: Interface, *, with_addresses: bool) -> dict[str, Any]:
     shown: dict[str, Any] = {
-        "ifindex": one.index, "ifname": one.name, "flags": list(one.flags), "mtu": 1500,
-        "qdisc": one.qdisc, "operstate": one.state, "group": "default", "link_type": "ether",
-        "address": one.address, "broadcast": "ff:ff:ff:ff:ff:ff",
-    }  # fmt: skip
+        "ifindex": one.index,
+        "ifname": one.name,
+        "flags": list(one.flags),
+        "mtu": 1500,
+        "qdisc": one.qdisc,
+        "operstate": one.state,
+        "group": "default",
+        "link_type": "ether",
+        "address": one.address,
+        "broadcast": "ff:ff:ff:ff:ff:ff",
+    }
     if with_addresses:
         shown["addr_info"] = [
-            {"family": "inet", "local": address, "prefixlen": length, "scope": "global",
-             "label": one.name, "valid_life_time": 4294967295,
-             "preferred_life_time": 4294967295}
+            {
+                "family": "inet",
+                "local": address,
+                "prefixlen": length,
+                "scope": "global",
+                "label": one.name,
+                "valid_life_time": 4294967295,
+                "preferred_life_time": 4294967295,
+            }
             for address, length in kernel.addresses(one)
-        ]  # fmt: skip
+        ]
     return shown
 
 

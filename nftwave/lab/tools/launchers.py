@@ -70,10 +70,19 @@ async def run(call: Call, words: list[str], *, root: bool | None = None, path: s
     tool = call.machine.tool(found) if found else None
     if tool is None:
         return 127
-    return await tool(Call(
-        call.session, posixpath.basename(words[0]), words[1:], call.environment, call.directory,
-        call.root if root is None else root, call.stdin, call.stdout, call.stderr,
-    ))  # fmt: skip
+    return await tool(
+        Call(
+            call.session,
+            posixpath.basename(words[0]),
+            words[1:],
+            call.environment,
+            call.directory,
+            call.root if root is None else root,
+            call.stdin,
+            call.stdout,
+            call.stderr,
+        )
+    )
 
 
 async def sudo(call: Call) -> int:
@@ -173,6 +182,14 @@ async def nohup(call: Call) -> int:
 
 
 TOOLS: dict[str, Tool] = {
-    "bash": bash, "dash": sh, "env": env, "nice": nohup, "nohup": nohup, "setsid": nohup,
-    "sh": sh, "sleep": sleep, "sudo": sudo, "timeout": timeout,
-}  # fmt: skip
+    "bash": bash,
+    "dash": sh,
+    "env": env,
+    "nice": nohup,
+    "nohup": nohup,
+    "setsid": nohup,
+    "sh": sh,
+    "sleep": sleep,
+    "sudo": sudo,
+    "timeout": timeout,
+}

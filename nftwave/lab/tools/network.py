@@ -68,8 +68,14 @@ async def sysctl(call: Call, kernel: Kernel) -> int:
 async def uname(call: Call, kernel: Kernel) -> int:
     """`uname`: -s -n -r -v -m -a."""
     flags, _ = options(call.args, "")
-    known = {"s": "Linux", "n": kernel.node_name, "r": kernel.release,
-             "v": "#1 SMP PREEMPT_DYNAMIC Debian", "m": "x86_64", "o": "GNU/Linux"}  # fmt: skip
+    known = {
+        "s": "Linux",
+        "n": kernel.node_name,
+        "r": kernel.release,
+        "v": "#1 SMP PREEMPT_DYNAMIC Debian",
+        "m": "x86_64",
+        "o": "GNU/Linux",
+    }
     chosen = [value for letter, value in known.items() if letter in flags or "a" in flags]
     await call.out(" ".join(chosen or ["Linux"]) + "\n")
     return 0
@@ -85,9 +91,14 @@ async def lsmod(call: Call, kernel: Kernel) -> int:
 
 
 KERNEL_TOOLS: dict[str, Callable[[Call, Kernel], Awaitable[int]]] = {
-    "conntrack": conntrack, "ip": ip, "ipvsadm": ipvsadm, "lsmod": lsmod, "nft": nft,
-    "sysctl": sysctl, "uname": uname,
-}  # fmt: skip
+    "conntrack": conntrack,
+    "ip": ip,
+    "ipvsadm": ipvsadm,
+    "lsmod": lsmod,
+    "nft": nft,
+    "sysctl": sysctl,
+    "uname": uname,
+}
 
 
 def bound(kernel: Kernel, tool: Callable[[Call, Kernel], Awaitable[int]]) -> Tool:

@@ -26,8 +26,10 @@ async def nft(call: Call, kernel: Kernel) -> int:
     if not call.root:
         await call.stderr.write(f"{ACCESS_DENIED}\nError: {ACCESS_DENIED}\n")
         return 1
-    as_json = bool(flags & {"-j", "--json"} or any(
-        word[1] != "-" and "j" in word for word in flags if len(word) > 1))  # fmt: skip
+    as_json = bool(
+        flags & {"-j", "--json"}
+        or any(word[1] != "-" and "j" in word for word in flags if len(word) > 1)
+    )
     shown = _listing(kernel, words, as_json=as_json)
     if shown is None:
         await call.stderr.write(_no_such(kernel, words))
@@ -85,5 +87,7 @@ def _no_such(kernel: Kernel, words: list[str]) -> str:
         return f"Error: syntax error, unexpected string\n{line}\n^\n"
     has_table = f"{words[2]} {words[3]}" in kernel.table_names()
     named = words[4] if has_table else words[3]
-    return (f"Error: No such file or directory\n{line}\n"
-            f"{' ' * line.find(f' {named}')} {'^' * len(named)}\n")  # fmt: skip
+    return (
+        f"Error: No such file or directory\n{line}\n"
+        f"{' ' * line.find(f' {named}')} {'^' * len(named)}\n"
+    )

@@ -13,9 +13,16 @@ if TYPE_CHECKING:
 
 SWAPPED = frozenset("(){}+?|")  # special with a backslash in basic expressions, without in extended
 CLASSES = {
-    "alpha": "a-zA-Z", "digit": "0-9", "alnum": "a-zA-Z0-9", "upper": "A-Z", "lower": "a-z",
-    "space": r"\s", "blank": " \\t", "punct": r"!-/:-@\[-`{-~", "xdigit": "0-9A-Fa-f",
-}  # fmt: skip
+    "alpha": "a-zA-Z",
+    "digit": "0-9",
+    "alnum": "a-zA-Z0-9",
+    "upper": "A-Z",
+    "lower": "a-z",
+    "space": r"\s",
+    "blank": " \\t",
+    "punct": r"!-/:-@\[-`{-~",
+    "xdigit": "0-9A-Fa-f",
+}
 
 
 @functools.lru_cache(maxsize=512)
@@ -66,9 +73,12 @@ async def grep(call: Call) -> int:
     """`grep`: -E -F -i -v -c -q -o -n -l -s -w -x -e -h -m."""
     flags, operands = options(call.args, "em")
     pattern = flags["e"] if "e" in flags else operands.pop(0)
-    sources = [re.escape(one) if "F" in flags else
-               expression(one, extended="E" in flags or call.name == "egrep").pattern
-               for one in pattern.split("\n")]  # fmt: skip
+    sources = [
+        re.escape(one)
+        if "F" in flags
+        else expression(one, extended="E" in flags or call.name == "egrep").pattern
+        for one in pattern.split("\n")
+    ]
     source = "|".join(f"(?:{one})" for one in sources)
     source = rf"\b(?:{source})\b" if "w" in flags else source
     matcher = re.compile(source, re.IGNORECASE if "i" in flags else 0)
@@ -79,8 +89,11 @@ async def grep(call: Call) -> int:
     any_selected = False
     for name, text in found:
         prefix = f"{name}:" if len(operands) > 1 and "h" not in flags else ""
-        selected = [(place, line) for place, line in enumerate(text.splitlines(), 1)
-                    if bool(search(line)) != ("v" in flags)]  # fmt: skip
+        selected = [
+            (place, line)
+            for place, line in enumerate(text.splitlines(), 1)
+            if bool(search(line)) != ("v" in flags)
+        ]
         selected = selected[: int(flags.get("m") or len(selected))]
         any_selected = any_selected or bool(selected)
         if "q" not in flags:
@@ -91,9 +104,12 @@ async def grep(call: Call) -> int:
 
 
 def _shown(
-    flags: dict[str, str], prefix: str, name: str, selected: list[tuple[int, str]],
+    flags: dict[str, str],
+    prefix: str,
+    name: str,
+    selected: list[tuple[int, str]],
     matcher: re.Pattern[str],
-) -> str:  # fmt: skip
+) -> str:
     if "c" in flags:
         return f"{prefix}{len(selected)}\n"
     if "l" in flags:

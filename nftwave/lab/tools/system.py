@@ -136,12 +136,16 @@ async def expr(call: Call) -> int:
     words = list(call.args)
     value = words.pop(0)
     operations: dict[str, Callable[[str, str], int]] = {
-        "+": lambda a, b: int(a) + int(b), "-": lambda a, b: int(a) - int(b),
-        "*": lambda a, b: int(a) * int(b), "/": lambda a, b: int(a) // int(b),
-        "%": lambda a, b: int(a) % int(b), "=": lambda a, b: int(a == b),
-        "!=": lambda a, b: int(a != b), "<": lambda a, b: int(int(a) < int(b)),
+        "+": lambda a, b: int(a) + int(b),
+        "-": lambda a, b: int(a) - int(b),
+        "*": lambda a, b: int(a) * int(b),
+        "/": lambda a, b: int(a) // int(b),
+        "%": lambda a, b: int(a) % int(b),
+        "=": lambda a, b: int(a == b),
+        "!=": lambda a, b: int(a != b),
+        "<": lambda a, b: int(int(a) < int(b)),
         ">": lambda a, b: int(int(a) > int(b)),
-    }  # fmt: skip
+    }
     while len(words) > 1:
         value = str(operations[words.pop(0)](value, words.pop(0)))
     await call.out(value + "\n")
@@ -166,7 +170,19 @@ async def echo(call: Call) -> int:
 
 
 TOOLS: dict[str, Tool] = {
-    "basename": basename, "chmod": discard, "date": date, "dirname": dirname, "echo": echo,
-    "expr": expr, "hostname": hostname, "id": id_, "ls": ls, "mkdir": mkdir, "mktemp": mktemp,
-    "rm": rm, "sync": discard, "true": true, "whoami": whoami,
-}  # fmt: skip
+    "basename": basename,
+    "chmod": discard,
+    "date": date,
+    "dirname": dirname,
+    "echo": echo,
+    "expr": expr,
+    "hostname": hostname,
+    "id": id_,
+    "ls": ls,
+    "mkdir": mkdir,
+    "mktemp": mktemp,
+    "rm": rm,
+    "sync": discard,
+    "true": true,
+    "whoami": whoami,
+}

@@ -264,6 +264,15 @@ async def yes(call: Call) -> int:
 
 
 TOOLS: dict[str, Tool] = {
-    "cat": cat, "cut": cut, "head": head, "seq": seq, "sort": sort, "tail": tail, "tee": tee,
-    "tr": tr, "uniq": uniq, "wc": wc, "yes": yes,
-}  # fmt: skip
+    "cat": cat,
+    "cut": cut,
+    "head": head,
+    "seq": seq,
+    "sort": sort,
+    "tail": tail,
+    "tee": tee,
+    "tr": tr,
+    "uniq": uniq,
+    "wc": wc,
+    "yes": yes,
+}

@@ -46,9 +46,16 @@ class Machine:
 async def run(script, shell="/bin/sh"):
     session, out, errors = Session(Machine()), Capture(), Capture()
     call = Call(
-        session, shell, ["-c", script], {"PATH": "/bin", "HOME": "/root"}, "/", True,
-        Content(""), out, errors,
-    )  # fmt: skip
+        session,
+        shell,
+        ["-c", script],
+        {"PATH": "/bin", "HOME": "/root"},
+        "/",
+        True,
+        Content(""),
+        out,
+        errors,
+    )
     status = await TOOLS[shell.rpartition("/")[2]](call)
     while session.processes:
         await asyncio.wait([process.task for process in session.processes])
@@ -60,9 +67,15 @@ async def run(script, shell="/bin/sh"):
 def test_a_script_prints_and_ends_as_in_dash(script):
     script = f"{script.rstrip()}\n"
     real = subprocess.run(
-        ["/bin/sh", "-c", script], executable=DASH, capture_output=True, text=True, check=False,
-        stdin=subprocess.DEVNULL, timeout=20, env={"PATH": "/usr/bin:/bin", "HOME": "/root"},
-    )  # fmt: skip
+        ["/bin/sh", "-c", script],
+        executable=DASH,
+        capture_output=True,
+        text=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
+        timeout=20,
+        env={"PATH": "/usr/bin:/bin", "HOME": "/root"},
+    )
     assert asyncio.run(asyncio.wait_for(run(script), 10)) == (real.stdout, real.returncode)
 
 

@@ -35,8 +35,12 @@ class Clients:
     def ssh(self, node, *words, stdin=""):
         return subprocess.run(
             ["ssh", "-F", self.lab.ssh_config, "-o", "ConnectTimeout=5", node, *words],
-            capture_output=True, text=True, check=False, timeout=30, input=stdin,
-        )  # fmt: skip
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=30,
+            input=stdin,
+        )
 
     def node(self, name):
         return self.lab.state()["clusters"]["lab-1"]["nodes"][name]

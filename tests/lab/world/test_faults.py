@@ -97,8 +97,9 @@ def test_a_crash_looping_pod_has_the_recorded_shape(fresh, recordings):
     assert [(one["type"], one["status"]) for one in ours["conditions"]] == [
         (one["type"], one["status"]) for one in real["conditions"]
     ]
-    reasons = fresh.kubectl("get", "-n", "kube-system", "events", "-o",
-                            "jsonpath={.items[*].reason}").split()  # fmt: skip
+    reasons = fresh.kubectl(
+        "get", "-n", "kube-system", "events", "-o", "jsonpath={.items[*].reason}"
+    ).split()
     assert {"Scheduled", "Pulled", "Created", "Started", "BackOff", "Killing"} <= set(reasons)
 
 
@@ -140,10 +141,20 @@ def test_an_image_that_cannot_be_pulled_keeps_the_pod_waiting(fresh):
 
 
 def proxy_or_waiting(clients):
-    pods = json.loads(clients.kubectl(
-        "get", "-n", "kube-system", "pods", "-l", "k8s-app=kube-proxy", "--field-selector",
-        f"spec.nodeName={NODE}", "-o", "json",
-    ))["items"]  # fmt: skip
+    pods = json.loads(
+        clients.kubectl(
+            "get",
+            "-n",
+            "kube-system",
+            "pods",
+            "-l",
+            "k8s-app=kube-proxy",
+            "--field-selector",
+            f"spec.nodeName={NODE}",
+            "-o",
+            "json",
+        )
+    )["items"]
     statuses = [one for pod in pods for one in pod["status"].get("containerStatuses", [])]
     return next((one["state"].get("waiting", {}).get("reason") for one in statuses), None)
 
@@ -186,8 +197,9 @@ def test_ssh_hangs_without_a_banner(fresh):
 
 
 def ssh_port(clients):
-    line = next(line for line in clients.lab.fleet_file.read_text("utf-8").splitlines()
-                if "port:" in line)  # fmt: skip
+    line = next(
+        line for line in clients.lab.fleet_file.read_text("utf-8").splitlines() if "port:" in line
+    )
     return int(line.split(":")[1])
 
 
@@ -241,7 +253,11 @@ def test_faults_of_the_start_are_there_from_the_start(start):
 def test_a_password_is_never_asked(shared):
     done = subprocess.run(
         ["ssh", "-F", shared.lab.ssh_config, "-o", "BatchMode=yes", "-l", "root", NODE, "id"],
-        capture_output=True, text=True, check=False, timeout=20, stdin=subprocess.DEVNULL,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=20,
+        stdin=subprocess.DEVNULL,
+    )
     assert done.returncode == 255
     assert "Permission denied (publickey)" in done.stderr

@@ -48,8 +48,12 @@ def test_up_prints_commands_that_work_and_down_leaves_nothing_running(directory)
     assert set(state["clusters"]["lab-1"]["nodes"]) == {"lab-1-cp-1", "lab-1-node-1"}
     ssh = subprocess.run(
         ["ssh", "-F", directory / "ssh_config", "lab-1-node-1", "sudo", "nft", "list", "tables"],
-        capture_output=True, text=True, check=True, timeout=20, stdin=subprocess.DEVNULL,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=20,
+        stdin=subprocess.DEVNULL,
+    )
     assert "table ip filter" in ssh.stdout
     assert lab("down", "--dir", directory).exit_code == 0
     assert not is_alive(pid)

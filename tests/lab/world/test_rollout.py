@@ -43,9 +43,15 @@ def test_a_restart_moves_every_node_one_after_the_other(fresh):
     revisions = fresh.kubectl("get", "-n", "kube-system", "controllerrevisions", "-o", "name")
     assert len(revisions.splitlines()) == 2
     hashes = fresh.kubectl(
-        "get", "-n", "kube-system", "pods", "-l", "k8s-app=kube-proxy", "-o",
+        "get",
+        "-n",
+        "kube-system",
+        "pods",
+        "-l",
+        "k8s-app=kube-proxy",
+        "-o",
         "jsonpath={.items[*].metadata.labels.controller-revision-hash}",
-    ).split()  # fmt: skip
+    ).split()
     assert len(set(hashes)) == 1
 
 
@@ -106,8 +112,15 @@ def test_going_back_takes_the_tables_away_and_brings_ipvs_with_the_first_sync(fr
     assert back["mode"] == "ipvs"
     assert BOTH & set(back["tables"]) == set()
     assert "kube-ipvs0" in back["interfaces"]
-    events = fresh.kubectl("get", "events", "-A", "--field-selector", "reason=IPVSDeprecation",
-                           "-o", "jsonpath={.items[*].involvedObject.name}")  # fmt: skip
+    events = fresh.kubectl(
+        "get",
+        "events",
+        "-A",
+        "--field-selector",
+        "reason=IPVSDeprecation",
+        "-o",
+        "jsonpath={.items[*].involvedObject.name}",
+    )
     assert events.split() == [node]
 
 
@@ -117,9 +130,12 @@ def test_kube_proxy_dies_of_a_mode_that_does_not_exist(fresh):
     fresh.kubectl("replace", "-f", "-", stdin=changed)
     fresh.delete_proxy_of("lab-1-node-1")
     proxy = fresh.until(
-        lambda: (fresh.node("lab-1-node-1")["kubeProxy"] or {}).get("state") == "CrashLoopBackOff"
-        and fresh.node("lab-1-node-1"), "a crash loop",
-    )  # fmt: skip
+        lambda: (
+            (fresh.node("lab-1-node-1")["kubeProxy"] or {}).get("state") == "CrashLoopBackOff"
+            and fresh.node("lab-1-node-1")
+        ),
+        "a crash loop",
+    )
     # It never came to the wipe: ipvs goes on without it.
     assert proxy["virtualServers"]
     log = fresh.kubectl("logs", "-n", "kube-system", proxy["kubeProxy"]["pod"])
@@ -131,19 +147,42 @@ def test_new_services_appear_in_the_tables(fresh):
     fresh.switch_to("nftables")
     fresh.delete_proxy_of(node)
     fresh.until(lambda: set(fresh.node(node)["tables"]) >= BOTH, "nftables")
-    fresh.kubectl("create", "--validate=false", "-f", "-", stdin=json.dumps({
-        "apiVersion": "v1", "kind": "List", "items": [
-            {"apiVersion": "v1", "kind": "Service",
-             "metadata": {"name": "web", "namespace": "default"},
-             "spec": {"clusterIP": "10.96.7.7", "clusterIPs": ["10.96.7.7"],
-                      "ports": [{"port": 443, "protocol": "TCP", "targetPort": 8443}]}},
-            {"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",
-             "metadata": {"name": "web-1", "namespace": "default",
-                          "labels": {"kubernetes.io/service-name": "web"}},
-             "endpoints": [{"addresses": ["10.244.0.9"]}],
-             "ports": [{"name": "", "port": 8443, "protocol": "TCP"}]},
-        ],
-    }))  # fmt: skip
+    fresh.kubectl(
+        "create",
+        "--validate=false",
+        "-f",
+        "-",
+        stdin=json.dumps(
+            {
+                "apiVersion": "v1",
+                "kind": "List",
+                "items": [
+                    {
+                        "apiVersion": "v1",
+                        "kind": "Service",
+                        "metadata": {"name": "web", "namespace": "default"},
+                        "spec": {
+                            "clusterIP": "10.96.7.7",
+                            "clusterIPs": ["10.96.7.7"],
+                            "ports": [{"port": 443, "protocol": "TCP", "targetPort": 8443}],
+                        },
+                    },
+                    {
+                        "apiVersion": "discovery.k8s.io/v1",
+                        "kind": "EndpointSlice",
+                        "addressType": "IPv4",
+                        "metadata": {
+                            "name": "web-1",
+                            "namespace": "default",
+                            "labels": {"kubernetes.io/service-name": "web"},
+                        },
+                        "endpoints": [{"addresses": ["10.244.0.9"]}],
+                        "ports": [{"name": "", "port": 8443, "protocol": "TCP"}],
+                    },
+                ],
+            }
+        ),
+    )
     assert "10.96.7.7 . tcp . 443" in fresh.node(node)["serviceIps"]["ip"]
     table = fresh.ssh(node, "sudo nft list table ip kube-proxy").stdout
     assert "0 : 10.244.0.9 . 8443" in table

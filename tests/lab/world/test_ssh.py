@@ -15,14 +15,21 @@ NODE = "lab-1-node-1"
 def connection(clients, node=NODE, sock=None):
     found = paramiko.SSHClient()
     found.load_host_keys(str(clients.lab.directory / "known_hosts"))
-    port = next(int(line.split()[1]) for line in
-                clients.lab.ssh_config.read_text("utf-8").splitlines()
-                if line.strip().startswith("Port "))  # fmt: skip
+    port = next(
+        int(line.split()[1])
+        for line in clients.lab.ssh_config.read_text("utf-8").splitlines()
+        if line.strip().startswith("Port ")
+    )
     found.connect(
-        clients.node(node)["address"], port=port, username="lab", allow_agent=False,
-        look_for_keys=False, key_filename=str(clients.lab.directory / "id_ed25519"), sock=sock,
+        clients.node(node)["address"],
+        port=port,
+        username="lab",
+        allow_agent=False,
+        look_for_keys=False,
+        key_filename=str(clients.lab.directory / "id_ed25519"),
+        sock=sock,
         timeout=10,
-    )  # fmt: skip
+    )
     with found:
         yield found
 
@@ -51,9 +58,10 @@ def test_closing_the_channel_ends_what_runs_in_it(shared):
         _, stdout, _ = client.exec_command("echo $$; sleep 1000 & echo $!; wait", timeout=10)
         pids = [stdout.readline().strip() for _ in range(2)]
         stdout.channel.close()
-        shared.until(lambda: all(
-            shared.ssh(NODE, f"kill -0 {pid}").returncode == 1 for pid in pids
-        ), "both have ended")  # fmt: skip
+        shared.until(
+            lambda: all(shared.ssh(NODE, f"kill -0 {pid}").returncode == 1 for pid in pids),
+            "both have ended",
+        )
 
 
 def test_the_channel_stays_open_while_a_background_job_holds_it(shared):
@@ -112,9 +120,12 @@ def test_another_key_and_another_user_are_refused(shared):
         address = known.get_transport().getpeername()
     with client, pytest.raises(paramiko.AuthenticationException):
         client.connect(
-            *address, username="lab", pkey=paramiko.RSAKey.generate(2048), allow_agent=False,
+            *address,
+            username="lab",
+            pkey=paramiko.RSAKey.generate(2048),
+            allow_agent=False,
             look_for_keys=False,
-        )  # fmt: skip
+        )
 
 
 def test_the_state_counts_connections_and_commands(start):

@@ -26,9 +26,14 @@ if TYPE_CHECKING:
 
 RECORD: Tree = ("field", ("number", 0.0))
 FUNCTIONS: dict[str, Callable[..., float]] = {
-    "sin": math.sin, "cos": math.cos, "exp": math.exp, "log": math.log, "sqrt": math.sqrt,
-    "atan2": math.atan2, "int": math.trunc,
-}  # fmt: skip
+    "sin": math.sin,
+    "cos": math.cos,
+    "exp": math.exp,
+    "log": math.log,
+    "sqrt": math.sqrt,
+    "atan2": math.atan2,
+    "int": math.trunc,
+}
 WITHOUT_EFFECT = frozenset({"close", "system", "srand", "rand"})
 
 

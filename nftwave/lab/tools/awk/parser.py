@@ -84,8 +84,12 @@ class Parser(ExpressionParser):
             return self.block()
         if self.accept(";"):
             return ("block", [])
-        for keyword, parse_it in (("if", self.conditional), ("while", self.while_loop),
-                                  ("do", self.do_loop), ("for", self.for_loop)):  # fmt: skip
+        for keyword, parse_it in (
+            ("if", self.conditional),
+            ("while", self.while_loop),
+            ("do", self.do_loop),
+            ("for", self.for_loop),
+        ):
             if self.accept(keyword):
                 return parse_it()
         return self.simple()
@@ -173,8 +177,13 @@ class Parser(ExpressionParser):
             self.no_greater = False
             arguments = self.expressions(")")
             self.no_greater = True
-            ended = self.next.kind in {"newline", "end"} or self.next.text in {";", "}", ">", ">>",
-                                                                               "|"}  # fmt: skip
+            ended = self.next.kind in {"newline", "end"} or self.next.text in {
+                ";",
+                "}",
+                ">",
+                ">>",
+                "|",
+            }
             if not ended:
                 self.place, arguments = mark, []
         if not arguments and self.next.kind not in {"newline", "end"}:

@@ -16,9 +16,18 @@ class State:
 
     def __init__(self, variables: dict[str, str], text: str) -> None:
         self.variables: dict[str, Value] = {
-            "FS": " ", "OFS": " ", "ORS": "\n", "RS": "\n", "NR": 0.0, "NF": 0.0,
-            "SUBSEP": SUBSEP, "OFMT": "%.6g", "RSTART": 0.0, "RLENGTH": -1.0, "FNR": 0.0,
-        }  # fmt: skip
+            "FS": " ",
+            "OFS": " ",
+            "ORS": "\n",
+            "RS": "\n",
+            "NR": 0.0,
+            "NF": 0.0,
+            "SUBSEP": SUBSEP,
+            "OFMT": "%.6g",
+            "RSTART": 0.0,
+            "RLENGTH": -1.0,
+            "FNR": 0.0,
+        }
         self.variables |= {name: from_input(value) for name, value in variables.items()}
         self.arrays: dict[str, dict[str, Value]] = {}
         self.frames: list[dict[str, Any]] = []
