@@ -9,7 +9,8 @@ import math
 from typing import TYPE_CHECKING
 
 from nftwave.lab.machinery.status import ApiStatus
-from nftwave.lab.manifests.workloads import controller_revision, daemon_pod, revision_hash
+from nftwave.lab.manifests.daemonsets import controller_revision, revision_hash
+from nftwave.lab.manifests.pods import daemon_pod
 from nftwave.lab.store.events import Recorder
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from nftwave.lab.cluster.daemonset import DAEMON_SETS, REVISIONS
 from nftwave.lab.kernel import ipvs
 from nftwave.lab.machinery.objects import name_suffix
-from nftwave.lab.manifests import config, nodes, workloads
+from nftwave.lab.manifests import config, daemonsets, nodes, pods, services
 from nftwave.lab.node.podstatus import ContainerState, pod_status
 
 if TYPE_CHECKING:
@@ -70,16 +70,16 @@ class Seed:
             ("metrics", "TCP", 9153, 9153),
         ]
         self._service(
-            "default", "kubernetes", workloads.API_SERVICE, [host], [("https", "TCP", 443, port)]
+            "default", "kubernetes", services.API_SERVICE, [host], [("https", "TCP", 443, port)]
         )
-        self._service("kube-system", "kube-dns", workloads.CLUSTER_DNS, dns, dns_ports)
+        self._service("kube-system", "kube-dns", services.CLUSTER_DNS, dns, dns_ports)
         self._service(
             "default",
             "echo",
-            workloads.ECHO,
+            services.ECHO,
             echo,
             [("", "TCP", 80, 8080)],
-            node_port=workloads.ECHO_NODE_PORT,
+            node_port=services.ECHO_NODE_PORT,
         )
 
     def _service(
@@ -102,10 +102,10 @@ class Seed:
             )
             targets.append({"name": port_name, "port": target, "protocol": protocol})
         kind = "NodePort" if node_port else "ClusterIP"
-        made = workloads.service(namespace, name, address, wanted, kind=kind)
+        made = services.service(namespace, name, address, wanted, kind=kind)
         made["metadata"]["creationTimestamp"] = self._cluster.since
         self._cluster.store.create("services", made, manager="kubeadm")
-        slices = workloads.endpoint_slice(namespace, name, backends, targets)
+        slices = services.endpoint_slice(namespace, name, backends, targets)
         self._cluster.store.create(
             "endpointslices.discovery.k8s.io", slices, manager="kube-controller-manager"
         )
@@ -116,25 +116,25 @@ class Seed:
         network = ipaddress.ip_network(simulated.kernel.pod_cidr)
         pod_ip = str(network.network_address + 2 + len(simulated.kubelet.pods))
         name = f"{prefix}-{name_suffix()}"
-        self._running(workloads.plain_pod(name, namespace, app, node, image), pod_ip)
+        self._running(pods.plain_pod(name, namespace, app, node, image), pod_ip)
         return pod_ip
 
     def _fill_daemon_set(self) -> None:
-        made = workloads.kube_proxy(self._cluster.version)
+        made = daemonsets.kube_proxy(self._cluster.version)
         made["metadata"]["creationTimestamp"] = self._cluster.since
         daemon_set = self._cluster.store.create(DAEMON_SETS, made, manager="kubeadm")
-        revision = workloads.revision_hash(daemon_set["spec"]["template"])
-        first = workloads.controller_revision(daemon_set, revision, 1)
+        revision = daemonsets.revision_hash(daemon_set["spec"]["template"])
+        first = daemonsets.controller_revision(daemon_set, revision, 1)
         self._cluster.store.create(REVISIONS, first, manager="kube-controller-manager")
         for node in self._cluster.nodes.values():
-            self._running(workloads.daemon_pod(daemon_set, node.name, revision), node.address)
+            self._running(pods.daemon_pod(daemon_set, node.name, revision), node.address)
 
     def _running(self, pod: Object, pod_ip: str) -> None:
         """Make a pod that has been running for long."""
         node = self._cluster.nodes[pod["spec"]["nodeName"]]
         pod["metadata"]["creationTimestamp"] = self._cluster.since
         state = ContainerState({"running": {"startedAt": self._cluster.since}})
-        state.container_id = workloads.container_id()
+        state.container_id = pods.container_id()
         before = {
             **pod,
             "status": {

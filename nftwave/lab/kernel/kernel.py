@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from nftwave.lab.kernel import ipvs
 from nftwave.lab.kernel.iptablestables import base_tables
-from nftwave.lab.kernel.proxytable import ProxySettings, proxy_table
+from nftwave.lab.kernel.proxyrules import ProxySettings
+from nftwave.lab.kernel.proxytable import proxy_table
 
 if TYPE_CHECKING:
     from nftwave.lab.kernel.nftables import Table

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from nftwave.lab.machinery.objects import parse_time, timestamp
-from nftwave.lab.manifests.workloads import container_id
+from nftwave.lab.manifests.pods import container_id
 from nftwave.lab.node.podstatus import ContainerState, pod_status
 from nftwave.lab.proxy.klog import DEPRECATION
 from nftwave.lab.proxy.kubeproxy import KubeProxy

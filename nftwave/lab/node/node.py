@@ -8,7 +8,7 @@ from nftwave.lab.kernel import nodefiles
 from nftwave.lab.kernel.kernel import OLD_RELEASE, RELEASE, Kernel
 from nftwave.lab.node.kubelet import Kubelet
 from nftwave.lab.shell.files import Files
-from nftwave.lab.tools import awk, http, launchers, network, patterns, sed, system, text
+from nftwave.lab.tools import awk, characters, http, launchers, network, patterns, sed, system, text
 
 if TYPE_CHECKING:
     from nftwave.lab.kernel.services import ServiceTable
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 COMMON: dict[str, Tool] = {
     name: tool
-    for module in (text, patterns, sed, awk, system, launchers)
+    for module in (text, characters, patterns, sed, awk, system, launchers)
     for name, tool in module.TOOLS.items()
 }
 # Debian keeps these where the PATH of an ordinary user's SSH command does not look.

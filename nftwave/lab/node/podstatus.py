@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from nftwave.lab.machinery.objects import timestamp
-from nftwave.lab.manifests.workloads import mounts
+from nftwave.lab.manifests.pods import mounts
 
 if TYPE_CHECKING:
     from nftwave.lab.machinery.objects import Object

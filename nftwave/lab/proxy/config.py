@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from nftwave.lab.kernel.proxytable import ProxySettings
+from nftwave.lab.kernel.proxyrules import ProxySettings
 
 MODES = ("iptables", "ipvs", "nftables")
 

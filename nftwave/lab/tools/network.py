@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from nftwave.lab.kernel import ipvs, nodefiles
 from nftwave.lab.tools.iproute import ip
 from nftwave.lab.tools.nft import nft
-from nftwave.lab.tools.text import options
+from nftwave.lab.tools.operands import options
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

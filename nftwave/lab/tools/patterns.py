@@ -6,7 +6,7 @@ import functools
 import re
 from typing import TYPE_CHECKING
 
-from nftwave.lab.tools.text import inputs, options
+from nftwave.lab.tools.operands import inputs, options
 
 if TYPE_CHECKING:
     from nftwave.lab.shell.process import Call, Tool

@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from nftwave.lab.tools.operands import inputs, options
 from nftwave.lab.tools.patterns import expression
-from nftwave.lab.tools.text import inputs, options
 
 if TYPE_CHECKING:
     from nftwave.lab.shell.process import Call, Tool

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from nftwave.lab.shell.files import TEMPORARY, FileError
-from nftwave.lab.tools.text import options
+from nftwave.lab.tools.operands import options
 
 if TYPE_CHECKING:
     from collections.abc import Callable

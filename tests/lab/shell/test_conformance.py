@@ -12,12 +12,12 @@ import pytest
 from nftwave.lab.shell.files import Files
 from nftwave.lab.shell.process import Call, Session
 from nftwave.lab.shell.streams import Capture, Content
-from nftwave.lab.tools import awk, launchers, patterns, sed, system, text
+from nftwave.lab.tools import awk, characters, launchers, patterns, sed, system, text
 
 SCRIPTS = (Path(__file__).parent / "scripts.txt").read_text(encoding="utf-8").split("\n---\n")
 TOOLS = {
     name: tool
-    for module in (text, patterns, sed, awk, system, launchers)
+    for module in (text, characters, patterns, sed, awk, system, launchers)
     for name, tool in module.TOOLS.items()
 }
 DASH = shutil.which("dash")

@@ -8,7 +8,7 @@ from nftwave.lab.shell.files import FileError
 from nftwave.lab.tools.awk.lexer import AwkSyntaxError, unescape
 from nftwave.lab.tools.awk.parser import parse
 from nftwave.lab.tools.awk.run import Awk
-from nftwave.lab.tools.text import inputs
+from nftwave.lab.tools.operands import inputs
 
 if TYPE_CHECKING:
     from nftwave.lab.shell.process import Call, Tool

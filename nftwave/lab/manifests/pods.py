@@ -1,0 +1,149 @@
+"""Pods in the recorded shapes: those of a DaemonSet, and those of ordinary workloads."""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING, Any
+
+from nftwave.lab.machinery.objects import name_suffix
+
+if TYPE_CHECKING:
+    from nftwave.lab.machinery.objects import Object
+
+TOLERATIONS = [
+    {"key": "node.kubernetes.io/not-ready", "operator": "Exists", "effect": "NoExecute"},
+    {"key": "node.kubernetes.io/unreachable", "operator": "Exists", "effect": "NoExecute"},
+    {"key": "node.kubernetes.io/disk-pressure", "operator": "Exists", "effect": "NoSchedule"},
+    {"key": "node.kubernetes.io/memory-pressure", "operator": "Exists", "effect": "NoSchedule"},
+    {"key": "node.kubernetes.io/pid-pressure", "operator": "Exists", "effect": "NoSchedule"},
+    {"key": "node.kubernetes.io/unschedulable", "operator": "Exists", "effect": "NoSchedule"},
+    {"key": "node.kubernetes.io/network-unavailable", "operator": "Exists", "effect": "NoSchedule"},
+]
+TOKEN_SOURCES = [
+    {"serviceAccountToken": {"expirationSeconds": 3607, "path": "token"}},
+    {"configMap": {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}},
+    {
+        "downwardAPI": {
+            "items": [
+                {
+                    "path": "namespace",
+                    "fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.namespace"},
+                }
+            ]
+        }
+    },
+]
+
+
+def daemon_pod(daemon_set: Object, node: str, revision: str) -> Object:
+    """A pod of a DaemonSet, bound to its node."""
+    template, owner = daemon_set["spec"]["template"], daemon_set["metadata"]
+    generation = owner.get("annotations", {}).get("deprecated.daemonset.template.generation", "1")
+    token = f"kube-api-access-{name_suffix()}"
+    spec = template["spec"]
+    mount = {
+        "name": token,
+        "readOnly": True,
+        "mountPath": "/var/run/secrets/kubernetes.io/serviceaccount",
+    }
+    containers = [
+        {**one, "volumeMounts": [*one.get("volumeMounts", []), mount]} for one in spec["containers"]
+    ]
+    affinity = {"matchFields": [{"key": "metadata.name", "operator": "In", "values": [node]}]}
+    metadata: Object = {
+        "generateName": f"{owner['name']}-",
+        "namespace": owner["namespace"],
+        "labels": {
+            **template["metadata"].get("labels", {}),
+            "controller-revision-hash": revision,
+            "pod-template-generation": generation,
+        },
+        "ownerReferences": [owner_reference("DaemonSet", owner)],
+    }
+    if template["metadata"].get("annotations"):
+        metadata["annotations"] = template["metadata"]["annotations"]
+    return {
+        "metadata": metadata,
+        "spec": {
+            **spec,
+            "containers": containers,
+            "nodeName": node,
+            "volumes": [
+                *spec.get("volumes", []),
+                {"name": token, "projected": {"sources": TOKEN_SOURCES, "defaultMode": 420}},
+            ],
+            "affinity": {
+                "nodeAffinity": {
+                    "requiredDuringSchedulingIgnoredDuringExecution": {
+                        "nodeSelectorTerms": [affinity]
+                    }
+                }
+            },
+            "tolerations": [*spec.get("tolerations", []), *TOLERATIONS],
+            "priority": 2000001000,
+            "enableServiceLinks": True,
+            "preemptionPolicy": "PreemptLowerPriority",
+        },
+        "status": {"phase": "Pending", "qosClass": "BestEffort"},
+    }
+
+
+def owner_reference(kind: str, metadata: Object) -> Object:
+    """The reference of an object to the controller that made it, of group apps."""
+    return {
+        "apiVersion": "apps/v1",
+        "kind": kind,
+        "name": metadata["name"],
+        "uid": metadata["uid"],
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }
+
+
+def plain_pod(name: str, namespace: str, app: str, node: str, image: str) -> Object:
+    """A pod of an ordinary workload, whose own controller the lab does not have."""
+    return {
+        "metadata": {"name": name, "namespace": namespace, "labels": {"k8s-app": app}},
+        "spec": {
+            "containers": [
+                {
+                    "name": app,
+                    "image": image,
+                    "resources": {},
+                    "terminationMessagePath": "/dev/termination-log",
+                    "terminationMessagePolicy": "File",
+                    "imagePullPolicy": "IfNotPresent",
+                }
+            ],
+            "restartPolicy": "Always",
+            "terminationGracePeriodSeconds": 30,
+            "dnsPolicy": "ClusterFirst",
+            "serviceAccountName": "default",
+            "serviceAccount": "default",
+            "nodeName": node,
+            "securityContext": {},
+            "schedulerName": "default-scheduler",
+            "tolerations": [{"operator": "Exists"}],
+            "priority": 0,
+            "enableServiceLinks": True,
+            "preemptionPolicy": "PreemptLowerPriority",
+        },
+        "status": {"phase": "Pending", "qosClass": "BestEffort"},
+    }
+
+
+def container_id() -> str:
+    """A containerd id."""
+    return f"containerd://{secrets.token_hex(32)}"
+
+
+def mounts(container: dict[str, Any]) -> list[Object]:
+    """What the status says about a container's mounts."""
+    return [
+        {
+            "name": one["name"],
+            "mountPath": one["mountPath"],
+            **({"readOnly": True, "recursiveReadOnly": "Disabled"} if one.get("readOnly") else {}),
+        }
+        for one in container.get("volumeMounts", [])
+    ]
