@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from nftwave.lab.shell import jobs, output, variables
 from nftwave.lab.shell.flow import FunctionReturn, LoopExit, ShellExit
-from nftwave.lab.shell.parser import parse
+from nftwave.lab.shell.language.parser import parse
+from nftwave.lab.shell.language.reader import RESERVED
 from nftwave.lab.shell.process import find_tool
-from nftwave.lab.shell.reader import RESERVED
 
 if TYPE_CHECKING:
     from nftwave.lab.shell.interpreter import Shell

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
-from nftwave.lab.shell import builtins, expansion, syntax
-from nftwave.lab.shell.files import FileError
-from nftwave.lab.shell.flow import DASH, FunctionReturn, LoopExit, ShellExit
-from nftwave.lab.shell.parser import parse
-from nftwave.lab.shell.process import EXIT_BROKEN_PIPE, Call, find_tool
-from nftwave.lab.shell.redirection import Streams, held, redirected
+from nftwave.lab.shell import builtins, calling, control, expansion
+from nftwave.lab.shell.flow import FunctionReturn, LoopExit, ShellExit
+from nftwave.lab.shell.language import syntax
+from nftwave.lab.shell.language.parser import parse
+from nftwave.lab.shell.process import EXIT_BROKEN_PIPE
+from nftwave.lab.shell.redirection import Streams, held
 from nftwave.lab.shell.state import ShellState
 from nftwave.lab.shell.streams import BrokenPipe, Capture, Content, Pipe
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Sequence
-
-    from nftwave.lab.shell.streams import Sink, Source
+    from collections.abc import Sequence
 
 YIELD_EVERY = 64  # commands; so that a busy loop on one node does not hold up the others
 
@@ -144,12 +141,12 @@ class Shell(ShellState):
             await asyncio.sleep(0)
         try:
             if isinstance(command, syntax.Simple):
-                await self.simple(command)
+                await calling.simple(self, command)
             elif isinstance(command, syntax.Function):
                 self.functions[command.name] = command.body
                 self.status = 0
             else:
-                await self.compound(command)
+                await control.compound(self, command)
         except expansion.ExpansionError as error:
             await self.complain(f"{self.line}: {error}")
             self.status = 2
@@ -157,110 +154,6 @@ class Shell(ShellState):
         except BrokenPipe as error:
             self.status = EXIT_BROKEN_PIPE
             raise ShellExit from error
-
-    async def compound(
-        self, command: syntax.Group | syntax.If | syntax.Loop | syntax.For | syntax.Case
-    ) -> None:
-        """Run a compound command."""
-        before = self.streams
-        try:
-            if command.redirections:
-                self.streams = await redirected(self, command.redirections)
-            match command:
-                case syntax.Group(body, subshell):
-                    if subshell:
-                        self.status = await self.child().subshell(body)
-                    else:
-                        await self.sequence(body)
-                case syntax.If():
-                    await self.conditional(command)
-                case syntax.Loop() | syntax.For():
-                    await self.loop(command)
-                case syntax.Case():
-                    await self.case(command)
-        except FileError as error:
-            await self.complain(f"{self.line}: {error}")
-            self.status = 2
-        finally:
-            self.streams = before
-
-    async def test(self, condition: syntax.Sequence) -> bool:
-        """Run a condition: `set -e` does not count there."""
-        self.condition_depth += 1
-        try:
-            await self.sequence(condition)
-        finally:
-            self.condition_depth -= 1
-        return self.status == 0
-
-    async def conditional(self, command: syntax.If) -> None:
-        """`if`."""
-        for condition, body in command.branches:
-            if condition is None or await self.test(condition):
-                await self.sequence(body)
-                return
-        self.status = 0
-
-    async def loop(self, command: syntax.Loop | syntax.For) -> None:
-        """`while`, `until`, `for`."""
-        status = 0
-        async for _ in self.rounds(command):
-            try:
-                await self.sequence(command.body)
-                status = self.status
-            except LoopExit as leave:
-                status = 0
-                if leave.levels > 1:
-                    raise LoopExit(leave.levels - 1, again=leave.again) from None
-                if not leave.again:
-                    break
-        self.status = status
-
-    async def rounds(self, command: syntax.Loop | syntax.For) -> AsyncIterator[None]:
-        """One item for each round of a loop."""
-        if isinstance(command, syntax.Loop):
-            while await self.test(command.condition) != command.until:
-                yield None
-            return
-        words = command.words
-        values: Iterable[str] = (
-            tuple(self.parameters) if words is None else await expansion.fields(self, words)
-        )
-        for value in values:
-            self.assign(command.name, value)
-            yield None
-
-    async def case(self, command: syntax.Case) -> None:
-        """`case`."""
-        value = await expansion.text(self, command.word)
-        for patterns, body in command.branches:
-            for word in patterns:
-                if re.fullmatch(await expansion.pattern(self, word), value, re.DOTALL):
-                    self.status = 0
-                    await self.sequence(body)
-                    return
-        self.status = 0
-
-    async def simple(self, command: syntax.Simple) -> None:
-        """Assignments, a function, a builtin or a program."""
-        self.line = command.line
-        # Assignments alone have the status of their last substitution, or 0; but `$?` in them
-        # is still the status of the command before.
-        self.substituted = 0
-        words = await expansion.fields(self, command.words)
-        try:
-            streams = await redirected(self, command.redirections)
-        except FileError as error:
-            await self.complain(f"{command.line}: {error}")
-            self.status = 2 if self.dialect is DASH else 1
-            return
-        if not words:
-            for name, word in command.assignments:
-                self.assign(name, await expansion.text(self, word))
-            self.status = self.substituted
-            return
-        assignments = {name: await expansion.text(self, word) for name, word in command.assignments}
-        await self.call(words, assignments, streams)
 
     async def call(
         self,
@@ -273,7 +166,7 @@ class Shell(ShellState):
         """Run a command that is known word by word."""
         name = words[0]
         if functions and name in self.functions:
-            await self.function(name, words[1:], assignments, streams)
+            await calling.function(self, name, words[1:], assignments, streams)
         elif builtin := builtins.BUILTINS.get(name):
             saved, self.streams = self.streams, streams
             for variable, value in assignments.items():
@@ -284,65 +177,7 @@ class Shell(ShellState):
                 if name != "exec":
                     self.streams = saved
         else:
-            self.status = await self.program(words, assignments, streams)
-
-    async def function(
-        self,
-        name: str,
-        parameters: list[str],
-        assignments: dict[str, str],
-        streams: Streams,
-    ) -> None:
-        """Call a function."""
-        saved = self.parameters, self.streams
-        self.parameters, self.streams = parameters, streams
-        self.locals.append({})
-        for variable, value in assignments.items():
-            self.assign(variable, value)
-        try:
-            await self.command(self.functions[name])
-        except FunctionReturn:
-            pass
-        finally:
-            self.parameters, self.streams = saved
-            for variable, before in self.locals.pop().items():
-                if before is None:
-                    self.variables.pop(variable, None)
-                else:
-                    self.variables[variable] = before
-
-    async def program(self, words: list[str], assignments: dict[str, str], streams: Streams) -> int:
-        """Run a program of the node."""
-        environment = {name: self.variables[name] for name in self.exported & set(self.variables)}
-        environment.update(assignments)
-        machine = self.session.machine
-        path = find_tool(machine, words[0], self.variables.get("PATH", ""))
-        tool = machine.tool(path) if path else None
-        if tool is None:
-            message = self.dialect.not_found
-            await self.write_to(
-                streams, message.format(shell=self.name, line=self.line, name=words[0]) + "\n"
-            )
-            return 127
-        call = Call(
-            self.session,
-            words[0].rsplit("/", 1)[-1],
-            words[1:],
-            environment,
-            self.directory,
-            self.root,
-            cast("Source", streams[0]),
-            cast("Sink", streams[1]),
-            cast("Sink", streams[2]),
-        )
-        try:
-            return await tool(call)
-        except FileError as error:
-            return await call.error(str(error))
-
-    async def write_to(self, streams: Streams, text: str) -> None:
-        """Write to standard error as redirected for one command."""
-        await streams[2].write(text)  # type: ignore[union-attr]
+            self.status = await calling.program(self, words, assignments, streams)
 
     async def run_pending(self) -> None:
         """Run the traps of signals that came in."""

@@ -6,9 +6,10 @@ import posixpath
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nftwave.lab.shell import expansion, syntax
+from nftwave.lab.shell import expansion
 from nftwave.lab.shell.files import FileError, Files
 from nftwave.lab.shell.flow import BASH
+from nftwave.lab.shell.language import syntax
 from nftwave.lab.shell.streams import Content, Sink, Source
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from nftwave.lab.shell.process import SIGNALS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from nftwave.lab.shell import syntax
     from nftwave.lab.shell.flow import Dialect
+    from nftwave.lab.shell.language import syntax
     from nftwave.lab.shell.process import Call, Process
     from nftwave.lab.shell.redirection import Streams
 

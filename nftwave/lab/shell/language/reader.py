@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from nftwave.lab.shell import syntax
+    from nftwave.lab.shell.language import syntax
 
 OPERATORS = frozenset("|&;()<>\n")
 WORD_ENDS = OPERATORS | {" ", "\t"}

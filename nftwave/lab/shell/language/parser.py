@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-from nftwave.lab.shell import syntax
-from nftwave.lab.shell.reader import OPERATORS, ShellSyntaxError
-from nftwave.lab.shell.redirects import RedirectionReader
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from nftwave.lab.shell.language import syntax
+from nftwave.lab.shell.language.compounds import COMPOUNDS
+from nftwave.lab.shell.language.reader import OPERATORS, ShellSyntaxError
+from nftwave.lab.shell.language.redirects import RedirectionReader
 
 COMPOUND_ENDS = frozenset({"then", "else", "elif", "fi", "do", "done", "esac", "}"})
 
@@ -121,111 +119,12 @@ class Parser(RedirectionReader):
             self.index += 1
             return syntax.Group(body, subshell=True, redirections=self.redirections())
         word = self.reserved_here()
-        compounds: dict[str | None, Callable[[], syntax.Command]] = {
-            "{": self.group,
-            "if": self.conditional,
-            "while": self.loop,
-            "until": self.loop,
-            "for": self.for_loop,
-            "case": self.case,
-        }
-        compound = compounds.get(word)
+        compound = COMPOUNDS.get(word or "")
         if compound:
-            return compound()
+            return compound(self)
         if word in COMPOUND_ENDS:
             raise self.unexpected()
         return self.function() or self.simple()
-
-    def group(self) -> syntax.Group:
-        """`{ …; }`."""
-        self.take_reserved("{")
-        body = self.sequence("}")
-        self.take_reserved("}")
-        return syntax.Group(body, subshell=False, redirections=self.redirections())
-
-    def conditional(self) -> syntax.If:
-        """`if … then … elif … else … fi`."""
-        branches: list[tuple[syntax.Sequence | None, syntax.Sequence]] = []
-        keyword = "if"
-        while keyword in {"if", "elif"}:
-            self.take_reserved(keyword)
-            condition = self.sequence("then")
-            self.take_reserved("then")
-            branches.append((condition, self.sequence("elif", "else", "fi")))
-            keyword = self.reserved_here() or ""
-        if keyword == "else":
-            self.take_reserved("else")
-            branches.append((None, self.sequence("fi")))
-        self.take_reserved("fi")
-        return syntax.If(tuple(branches), self.redirections())
-
-    def loop(self) -> syntax.Loop:
-        """`while …` and `until … do … done`."""
-        keyword = self.reserved_here() or ""
-        self.take_reserved(keyword)
-        condition = self.sequence("do")
-        return syntax.Loop(condition, self.do_group(), keyword == "until", self.redirections())
-
-    def do_group(self) -> syntax.Sequence:
-        """`do … done`."""
-        self.take_reserved("do")
-        body = self.sequence("done")
-        self.take_reserved("done")
-        return body
-
-    def for_loop(self) -> syntax.For:
-        """`for name [in words]; do … done`."""
-        self.take_reserved("for")
-        self.blanks()
-        name = self.name_here()
-        if not name:
-            raise ShellSyntaxError(f"{self.line_number}: Syntax error: Bad for loop variable")
-        self.index += len(name)
-        words: list[syntax.Word] | None = None
-        self.newlines()
-        if self.reserved_here() == "in":
-            self.take_reserved("in")
-            words = []
-            self.blanks()
-            while not self.at_end() and not self.peek(";") and not self.peek("\n"):
-                words.append(self.word())
-                self.blanks()
-        if self.peek(";"):
-            self.index += 1
-        self.newlines()
-        found = None if words is None else tuple(words)
-        return syntax.For(name, found, self.do_group(), self.redirections())
-
-    def case(self) -> syntax.Case:
-        """`case word in … esac`."""
-        self.take_reserved("case")
-        self.blanks()
-        word = self.word()
-        self.newlines()
-        self.take_reserved("in")
-        self.newlines()
-        branches = []
-        while self.reserved_here() != "esac":
-            if self.peek("("):
-                self.index += 1
-            patterns = [self.case_pattern()]
-            while self.peek("|"):
-                self.index += 1
-                patterns.append(self.case_pattern())
-            self.expect(")")
-            branches.append((tuple(patterns), self.sequence(";;", "esac")))
-            if self.peek(";;"):
-                self.index += 2
-            self.newlines()
-        self.take_reserved("esac")
-        return syntax.Case(word, tuple(branches), self.redirections())
-
-    def case_pattern(self) -> syntax.Word:
-        """One pattern of a case branch."""
-        self.blanks()
-        word = self.word()
-        self.blanks()
-        return word
 
     def function(self) -> syntax.Function | None:
         """`name() body`, if that stands here."""

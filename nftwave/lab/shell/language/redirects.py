@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from nftwave.lab.shell import syntax
-from nftwave.lab.shell.words import WordReader
+from nftwave.lab.shell.language import syntax
+from nftwave.lab.shell.language.words import WordReader
 
 REDIRECTION = re.compile(r"([0-9]*)(<<-|<<|<&|<>|<|>>|>&|>\||>)")
 

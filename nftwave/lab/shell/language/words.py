@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from nftwave.lab.shell import syntax
-from nftwave.lab.shell.reader import WORD_ENDS, ScriptReader, ShellSyntaxError
+from nftwave.lab.shell.language import syntax
+from nftwave.lab.shell.language.reader import WORD_ENDS, ScriptReader, ShellSyntaxError
 
 PARAMETER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|[0-9]+|[@*#?$!-]")
 SHORT_PARAMETER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|[0-9@*#?$!-]")

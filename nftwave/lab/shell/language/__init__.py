@@ -1,0 +1,1 @@
+"""The shell language: from a script's text to its syntax tree."""
