@@ -51,9 +51,9 @@ def _taint(store: Store, node: Object, *, active: bool) -> None:
 
 def _pods_ready(store: Store, node: SimNode, *, ready: bool) -> None:
     """The node controller marks the pods of a silent node as not ready."""
-    for run in node.kubelet.pods.values():
-        pod = store.get("pods", run.namespace, run.name)
-        if pod is None or not run.container.running:
+    for worker in node.kubelet.pods.values():
+        pod = store.get("pods", worker.namespace, worker.name)
+        if pod is None or not worker.container.running:
             continue
         conditions = [
             {**one, "status": str(ready), "lastTransitionTime": timestamp()}

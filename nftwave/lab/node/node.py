@@ -117,15 +117,15 @@ class SimNode:
         }
 
     def _kube_proxy_json(self) -> dict[str, Any] | None:
-        runs = [run for run in self.kubelet.pods.values() if run.proxy]
-        if not runs:
+        workers = [one for one in self.kubelet.pods.values() if one.proxy]
+        if not workers:
             return None
-        run = runs[-1]
-        state, detail = next(iter(run.container.state.items()))
+        worker = workers[-1]
+        state, detail = next(iter(worker.container.state.items()))
         return {
-            "pod": run.name,
-            "uid": run.uid,
+            "pod": worker.name,
+            "uid": worker.uid,
             "state": detail.get("reason", state),
             "startedAt": detail.get("startedAt"),
-            "restarts": run.container.restarts,
+            "restarts": worker.container.restarts,
         }
