@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from nftwave.fleet import explicit_cluster
 from nftwave.kube.connect import connect
-from nftwave.kube.gateway import Gateway
 from nftwave.lab.pki import kubeconfig
 from nftwave.lab.store.store import Store
 from tests.lab.api.served import Served
+
+if TYPE_CHECKING:
+    from nftwave.kube.gateway import Gateway
 
 
 class Api(Served):
