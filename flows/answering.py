@@ -32,17 +32,32 @@ def answer(run: str, *, decision: str, approver: str, reason: str) -> None:
     until = time.monotonic() + ANSWER_DEADLINE
     form = {"decision": decision, "approver": approver, "reason": reason}
     while True:
-        result = _call(f"{url}/flow_runs/{run}/resume", {"run_input": form})
-        if result["status"] == "ACCEPT":
+        refused = _resume(f"{url}/flow_runs/{run}/resume", form)
+        if not refused:
             return
-        refused = (result.get("details") or {}).get("reason", "no reason given")
+        if "Validation failed" in refused:
+            raise BadInput(f"the answer is not accepted: {refused.rpartition(': ')[2]}")
         if time.monotonic() > until:
             raise NftwaveError(
                 f"Prefect did not take the answer: {refused}",
                 unchanged=f"the run is still {state}",
-                next_step=f"answer it in the UI: {url.removesuffix('/api')}/runs/flow-run/{run}",
+                next_step=f"answer it in the UI: {url.removesuffix('/api')}/flow-runs/flow-run/{run}",
             )
         time.sleep(0.5)
+
+
+def _resume(url: str, form: dict[str, str]) -> str:
+    """Why the server does not take the answer; empty where it does."""
+    try:
+        result = _call(url, {"run_input": form})
+    except httpx.HTTPStatusError as error:
+        # 503: SQLite was busy (measured under load); the same again is taken.
+        if error.response.is_server_error:
+            return str(error)
+        raise
+    if result["status"] == "ACCEPT":
+        return ""
+    return str((result.get("details") or {}).get("reason", "no reason given"))
 
 
 def _paused(url: str, run: str) -> str:

@@ -208,7 +208,7 @@ def approve(
 
     decision = "reject" if reject else "approve"
     answer(run, decision=decision, approver=approver, reason=reason)
-    typer.echo(f"run {run}: {decision} recorded for {approver}", err=True)
+    typer.echo(f"run {run}: {decision} by {approver} handed to Prefect", err=True)
 
 
 @app.command()

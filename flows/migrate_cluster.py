@@ -15,7 +15,7 @@ from nftwave.plan import is_done
 from tasks.approve import How, approve
 from tasks.patch import patch_config
 from tasks.plan import plan
-from tasks.preflight import preflight
+from tasks.preflight import preflight, still_as_approved
 from tasks.report import close_ledger
 from tasks.rollout import restart_kube_proxy
 from tasks.run import Run
@@ -56,24 +56,29 @@ def migrate_cluster(
         if is_done(run.facts):
             verdicts = verify_nodes(run)
             close_ledger(run)
-            return ended(run.story.ended(verdicts, migrated=False))
+            return ended(run, run.story.ended(verdicts, migrated=False))
         agree_and_patch(run, approve_by)
         restart_kube_proxy(run)
         verdicts = verify_nodes(run)
         close_ledger(run)
-        return ended(run.story.ended(verdicts, migrated=True))
-    return ended(ending.outcome)
+        return ended(run, run.story.ended(verdicts, migrated=True))
+    return ended(run, ending.outcome)
 
 
 def agree_and_patch(run: Run, approve_by: How) -> None:
-    """Plan, ask, and make the approved change; from the start if the cluster changed meanwhile."""
+    """Plan, ask, and make the approved change; from the start if the cluster changed meanwhile.
+
+    Raises:
+        Conflict: it changed each time.
+    """
     for attempt in range(1, PLANS + 1):
         plan(run)
-        approval = approve(run, approve_by)
-        try:
+        approval = approve(run, approve_by, attempt)
+        if still_as_approved(run):
             return patch_config(run, approval)
-        except Conflict:
-            if attempt == PLANS:
-                raise
-        preflight(run)
-    return None
+    raise Conflict(
+        f"the cluster changed after each of {PLANS} approvals",
+        cluster=run.name,
+        unchanged="nothing was changed",
+        next_step="see who works on it, then run this again",
+    )

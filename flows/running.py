@@ -39,11 +39,12 @@ def run_migration(
         with ExitStack() as stack:
             with progress.step("prefect", "starting its server") as now:
                 url = stack.enter_context(prefect_api(home))
-                from flows.ending import outcome_of
+                from flows.ending import hangup_as_sigterm, outcome_of
                 from flows.migrate_cluster import migrate_cluster
 
                 now.end(f"UI at {url.removesuffix('/api')}")
             _quiet_console()
+            stack.enter_context(hangup_as_sigterm())
             state = migrate_cluster(cluster=cluster, **parameters, return_state=True)
             outcome = outcome_of(state)
             if outcome is None:

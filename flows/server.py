@@ -23,11 +23,12 @@ from typing import IO
 
 import httpx
 
-from nftwave.errors import NftwaveError
+from nftwave.errors import BadInput, NftwaveError
 
 START_DEADLINE = 180.0
 """Seconds for a server to become healthy; 4 to 12 s measured on 2 cores, the first start of a new
 folder being the slow one."""
+NAMED_DEADLINE = 15.0
 STOP_DEADLINE = 10.0
 DRAIN_DEADLINE = 10.0
 
@@ -37,6 +38,8 @@ SETTINGS = {
     "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
     "PREFECT_LOGGING_EXTRA_LOGGERS": "nftwave",
     "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
+    # A server that goes away in mid-run must not keep nodes waiting: 5 tries take minutes.
+    "PREFECT_CLIENT_MAX_RETRIES": "2",
     # An empty PREFECT_API_URL breaks the client's events, so it is set or absent, never empty.
 }
 
@@ -57,6 +60,7 @@ def prefect_api(home: Path | None = None) -> Iterator[str]:
     os.environ.update({k: v for k, v in SETTINGS.items() if k not in os.environ})
     named = os.environ.get("PREFECT_API_URL", "").strip()
     if named:
+        _see_that_it_answers(named)
         yield named
         return
     folder = home or default_home()
@@ -67,6 +71,22 @@ def prefect_api(home: Path | None = None) -> Iterator[str]:
         finally:
             _drain()
             del os.environ["PREFECT_API_URL"]
+
+
+def _see_that_it_answers(url: str) -> None:
+    """Before anything is begun: Prefect's client would try for minutes.
+
+    Raises:
+        BadInput: nothing answers there.
+    """
+    try:
+        httpx.get(f"{url.rstrip('/')}/health", timeout=NAMED_DEADLINE)
+    except httpx.HTTPError as error:
+        raise BadInput(
+            f"no Prefect server answers at {url}: {error}",
+            field="PREFECT_API_URL",
+            next_step="start it, or unset PREFECT_API_URL to use a server of our own",
+        ) from error
 
 
 def _drain() -> None:

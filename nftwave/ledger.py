@@ -11,6 +11,7 @@ import json
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from nftwave.errors import Conflict, NftwaveError
 from nftwave.kube.converge import converge
 from nftwave.kube.errors import ApiConflict
 from nftwave.kube.objects import KUBE_SYSTEM
@@ -26,6 +27,14 @@ NAME = "nftwave"
 ENTRY = "ledger.json"
 ORIGINAL = "original.config.conf"
 """Key with the original text as it was, so that kubectl alone can put it back."""
+FORMAT = 1
+"""Version of what stands under `ledger.json`."""
+NODES_KEPT = 500
+REASON_LIMIT = 300
+"""How many nodes that are not verified are named, and characters of each one's reason: the API
+server takes at most 1 MiB an object."""
+ABSENT = ""
+"""The version of a ledger that is not there."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +60,9 @@ class Ledger:
         plan: the frozen plan, as it was shown.
         original: data of the kube-proxy ConfigMap before the first change.
         original_strategy: updateStrategy of the DaemonSet before the first change.
-        restarted_at: the restart annotation that this migration set, empty before it did.
         nodes: what came of nodes that are not verified, by name.
+        restarted_at: the restart annotation that this migration set, empty before it did.
+        version: resourceVersion under which it was read or written; not part of the entry.
     """
 
     phase: str
@@ -63,6 +73,7 @@ class Ledger:
     approvals: tuple[Approval, ...] = ()
     nodes: Mapping[str, str] | None = None
     restarted_at: str = ""
+    version: str = ABSENT
 
     @property
     def is_open(self) -> bool:
@@ -71,17 +82,43 @@ class Ledger:
 
     def data(self) -> dict[str, str]:
         """The data of the ConfigMap."""
+        entry = {**asdict(self), "format": FORMAT, "nodes": _bounded(self.nodes)}
+        del entry["version"]
         return {
-            ENTRY: json.dumps(asdict(self), indent=1, sort_keys=True),
+            ENTRY: json.dumps(entry, sort_keys=True),
             ORIGINAL: self.original.get("config.conf", ""),
         }
 
     @classmethod
     def of(cls, config_map: Object) -> Ledger:
-        """From the ConfigMap."""
-        entry = json.loads(config_map["data"][ENTRY])
-        entry["approvals"] = tuple(Approval(**one) for one in entry["approvals"])
-        return cls(**entry)
+        """From the ConfigMap.
+
+        Raises:
+            NftwaveError: it is damaged, or of a newer program.
+        """
+        try:
+            entry = json.loads(config_map["data"][ENTRY])
+            _same_format(entry.pop("format"))
+            entry["approvals"] = tuple(Approval(**one) for one in entry["approvals"])
+            return cls(**entry, version=config_map["metadata"]["resourceVersion"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise NftwaveError(
+                f"the ledger, ConfigMap {KUBE_SYSTEM}/{NAME}, is unreadable: {error}",
+                next_step=f"keep it (kubectl -n {KUBE_SYSTEM} get cm {NAME} -o yaml; {ORIGINAL}"
+                " in it is the original), then delete it and run this again",
+            ) from error
+
+
+def _same_format(found: int) -> None:
+    if found != FORMAT:
+        raise ValueError("it was written by another version of nftwave")
+
+
+def _bounded(nodes: Mapping[str, str] | None) -> dict[str, str]:
+    named = dict(list((nodes or {}).items())[:NODES_KEPT])
+    kept = {name: why[:REASON_LIMIT] for name, why in named.items()}
+    more = len(nodes or {}) - len(kept)
+    return kept | ({"…": f"and {more} more nodes"} if more else {})
 
 
 def read(gateway: Gateway) -> Ledger | None:
@@ -90,30 +127,44 @@ def read(gateway: Gateway) -> Ledger | None:
     return Ledger.of(found) if found and ENTRY in (found.get("data") or {}) else None
 
 
-def write(gateway: Gateway, ledger: Ledger) -> None:
-    """Write the ledger and see that it is there."""
+def write(gateway: Gateway, ledger: Ledger) -> Ledger:
+    """Write the ledger over the version that it was read from, and see that it is there.
+
+    Raises:
+        Conflict: another run has written meanwhile.
+    """
     wanted = ledger.data()
     meta = {"name": NAME, "namespace": KUBE_SYSTEM}
     blank: Object = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta}
 
     def change(now: Object) -> Object:
+        version = now["metadata"].get("resourceVersion", ABSENT)
+        if version != ledger.version:
+            raise _another_run(gateway.cluster)
         body = {**now, "data": wanted}
-        if "resourceVersion" in now["metadata"]:
-            return gateway.replace(CONFIG_MAPS, body)
-        return gateway.create(CONFIG_MAPS, body, KUBE_SYSTEM)
+        if version == ABSENT:
+            return gateway.create(CONFIG_MAPS, body, KUBE_SYSTEM)
+        return gateway.replace(CONFIG_MAPS, body)
 
-    def attempt() -> None:
-        converge(
+    try:
+        done = converge(
             lambda: gateway.find(CONFIG_MAPS, NAME, KUBE_SYSTEM) or blank,
             lambda now: now.get("data") == wanted,
             change,
         )
+    except ApiConflict as error:
+        raise _another_run(gateway.cluster) from error
+    return replace(ledger, version=done.object["metadata"]["resourceVersion"])
 
-    try:
-        attempt()
-    except ApiConflict:
-        # The create was carried out though its answer was lost, or somebody labelled the object.
-        attempt()
+
+def _another_run(cluster: str) -> Conflict:
+    return Conflict(
+        f"ConfigMap {KUBE_SYSTEM}/{NAME}, the ledger, was written by somebody else meanwhile:"
+        " another run works on this cluster",
+        cluster=cluster,
+        unchanged="this run changed nothing after it noticed",
+        next_step="let the other run end, then run this again",
+    )
 
 
 def opened(
@@ -125,18 +176,19 @@ def opened(
     holds now is then no longer the original.
 
     Args:
-        before: the entry of an earlier run.
-        config_data: data of the kube-proxy ConfigMap as it is now.
+        before: the entry of an earlier run, as preflight read it.
+        config_data: data of the kube-proxy ConfigMap as it is now, which the plan was made for.
     """
     entry = Ledger(
         phase="approved",
         plan_hash=plan.hash,
-        plan=plan.as_dict(),
+        plan=plan.as_record(),
         original=config_data,
         original_strategy=plan.strategy_restored,
         approvals=(approval,),
+        version=before.version if before else ABSENT,
     )
-    if before is None or not before.is_open or plan.edits_config:
+    if before is None or plan.edits_config:
         return entry
     return replace(
         entry,

@@ -20,7 +20,7 @@ from nftwave.kube.objects import (
     ProxyPod,
 )
 from nftwave.kube.resources import CONFIG_MAPS, DAEMON_SETS, NAMESPACES, NODES, PODS, SERVICES
-from nftwave.kube.rollout import current_revision
+from nftwave.kube.daemonset import current_revision
 from nftwave.node.access import resolve
 from nftwave.node.facts import NodeFacts, ServicePort
 from nftwave.node.probe import probe_all

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from nftwave.evidence import NodeVerdict, Standing
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from nftwave.errors import NftwaveError
     from nftwave.findings import Finding
@@ -56,7 +57,8 @@ class Outcome:
         lines += [f"Changed: {change}" for change in self.changed]
         if self.approval:
             a = self.approval
-            lines.append(f"Approved by {a.approver} ({a.by}): {a.reason}")
+            said = "Approved" if a.decision == "approve" else "Rejected"
+            lines.append(f"{said} by {a.approver} ({a.by}): {a.reason}")
         return [*lines, *(f"Next: {step}" for step in self.next_steps)]
 
 
@@ -66,24 +68,36 @@ class Story:
 
     cluster: str
     changed: list[str] = field(default_factory=list)
+    unsure: list[str] = field(default_factory=list)
+    """Changes that were begun and of which it is not known whether they were made."""
     findings: tuple[Finding, ...] = ()
     verdicts: list[NodeVerdict] = field(default_factory=list)
     plan_hash: str = ""
     approval: Approval | None = None
     where: str = "before the first step"
 
+    @contextmanager
+    def changing(self, change: str) -> Iterator[None]:
+        """Remember a change that is being made; told as made, or as perhaps made."""
+        self.unsure.append(change)
+        yield
+        self.unsure.remove(change)
+        self.changed.append(change)
+
     def done(self, change: str) -> None:
         """Remember a change that was made to the cluster."""
         self.changed.append(change)
 
     def _end(self, status: str, exit_status: int, what: str, *next_steps: str) -> Outcome:
+        perhaps = (f"{change} (perhaps: its answer was lost)" for change in self.unsure)
+        changed = (*self.changed, *perhaps)
         return Outcome(
             cluster=self.cluster,
             status=status,
             exit_status=exit_status,
             what=what,
-            changed=tuple(self.changed),
-            next_steps=(*next_steps, *([GO_BACK] if self.changed and exit_status else [])),
+            changed=changed,
+            next_steps=(*next_steps, *([GO_BACK] if changed and exit_status else [])),
             plan_hash=self.plan_hash,
             approval=self.approval,
             findings=self.findings,
@@ -111,9 +125,17 @@ class Story:
         """The run was ended by one of our errors."""
         status = {3: "blocked", 4: "not-approved"}.get(error.exit_status, "failed")
         next_steps = [error.next_step] if error.next_step else []
-        if self.changed:
+        if self.changed or self.unsure:
             next_steps.append(GO_ON)
         return self._end(status, error.exit_status, str(error), *next_steps)
+
+    def crashed(self, error: Exception) -> Outcome:
+        """Something broke that this program did not expect."""
+        what = (
+            f"{self.cluster}: broke off during {self.where}, by a mistake of this program:"
+            f" {type(error).__name__}: {error}"
+        )
+        return self._end("failed", 1, what, GO_ON, "report it, with this line")
 
     def interrupted(self, by: str) -> Outcome:
         """Somebody stopped the run."""

@@ -31,9 +31,10 @@ def rehearse(gateway: Gateway, plan: Plan) -> Mapping[str, str]:
         ApiInvalid: the server would not accept the change.
     """
     now = _read(gateway)
-    if _text(now) != plan.config_after:
-        gateway.replace(CONFIG_MAPS, _changed(now, plan), dry_run=True)
-    return dict(now.get("data") or {})
+    changed = _changed(now, plan)
+    if plan.edits_config:
+        gateway.replace(CONFIG_MAPS, changed, dry_run=True)
+    return dict(now["data"])
 
 
 def apply(gateway: Gateway, plan: Plan) -> Converged:

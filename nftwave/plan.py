@@ -45,6 +45,7 @@ class NodePlan:
     mode: str
     """Mode its kube-proxy runs now."""
     pod_uid: str
+    """The pod that is to be replaced, as last seen."""
     established: int | None
     """Connections that ipvs carries now; None where that is unknown."""
 
@@ -66,6 +67,8 @@ class Plan:
     """Nodes whose kube-proxy an earlier run has replaced: proven again, not restarted again."""
     restarted_at: str
     """Restart annotation of an earlier run that this one goes on with; empty for a new restart."""
+    image: str
+    """kube-proxy's image."""
     strategy_restored: Mapping[str, Any]
     """updateStrategy that is in force during the restart and after it."""
     resource_version: str
@@ -83,6 +86,8 @@ class Plan:
             # Not the pods' uids nor the connections: those move by themselves.
             "nodes": {node.name: node.mode for node in self.nodes},
             "kept": self.kept,
+            "image": self.image,
+            "update_strategy": self.strategy_restored,
         }
         text = json.dumps(counts, sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()
@@ -112,6 +117,18 @@ class Plan:
         """A rough guess of how long the restart takes, one node after the other."""
         return len(self.nodes) * SECONDS_PER_RESTART
 
+    def as_record(self) -> dict[str, object]:
+        """What the ledger keeps: everything that the hash covers, small for thousands of nodes."""
+        return {
+            "cluster": self.cluster,
+            "cluster_uid": self.cluster_uid,
+            "strategy": self.strategy,
+            "image": self.image,
+            "config_after": self.config_after,
+            "nodes": {node.name: node.mode for node in self.nodes},
+            "kept": self.kept,
+        }
+
     def as_dict(self) -> dict[str, object]:
         """For JSON and YAML, with the hash."""
         return {**asdict(self), "hash": self.hash, "diff": self.diff}
@@ -136,7 +153,7 @@ def make_plan(facts: ClusterFacts) -> Plan:
             " then run this again",
         ) from error
     config_map = facts.config_map or {}
-    earlier = facts.ledger if goes_on(facts) and not edit.changes else None
+    earlier = facts.ledger if not edit.changes and goes_on(facts) else None
     kept = _replaced_already(facts) if earlier else frozenset()
     return Plan(
         cluster=facts.cluster.name,
@@ -149,6 +166,7 @@ def make_plan(facts: ClusterFacts) -> Plan:
         nodes=tuple(n for n in _node_plans(facts) if n.name not in kept),
         kept=tuple(sorted(kept)),
         restarted_at=earlier.restarted_at if earlier else "",
+        image=facts.daemon_set.image if facts.daemon_set else "",
         strategy_restored=_strategy(facts),
         resource_version=config_map["metadata"]["resourceVersion"],
     )
@@ -168,14 +186,20 @@ def _node_plans(facts: ClusterFacts) -> list[NodePlan]:
 
 
 def goes_on(facts: ClusterFacts) -> bool:
-    """Whether an earlier run asked for a restart that has not been proven on every node."""
-    return bool(
+    """Whether an earlier run's restart is under way, and only has to be carried on.
+
+    Not where a pod of the new template runs another mode: it started while config.conf said
+    something else, and only another restart will change it.
+    """
+    restarted = bool(
         facts.ledger
         and facts.ledger.is_open
         and facts.ledger.restarted_at
         and facts.daemon_set
         and facts.daemon_set.restarted_at == facts.ledger.restarted_at
     )
+    modes = {running_mode(facts, node) for node in _replaced_already(facts)}
+    return restarted and modes <= {"nftables", None}
 
 
 def _replaced_already(facts: ClusterFacts) -> frozenset[str]:

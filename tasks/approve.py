@@ -43,8 +43,12 @@ class ApprovalForm(RunInput):
     )
 
 
-def approve(run: Run, how: How) -> Approval:
+def approve(run: Run, how: How, attempt: int = 1) -> Approval:
     """Wait for a person's decision on the plan; not a task, because it pauses the flow run.
+
+    Args:
+        attempt: which time this run asks; an answer given once is not taken a second time, also
+            where the same plan comes up again.
 
     Raises:
         NotApproved: rejected, or nobody answered within policy.deadlines.approval seconds.
@@ -58,7 +62,7 @@ def approve(run: Run, how: How) -> Approval:
         else:
             now.line(f"waiting for a person, at most {deadline:.0f} s: {_url()}")
             now.line(f"or: nftwave approve {flow_run.id} --approver NAME --reason TEXT [--reject]")
-            answer = _ask(run, deadline)
+            answer = _ask(run, deadline, attempt)
             approval = _approval(
                 run, answer.decision, answer.approver.strip(), answer.reason.strip(), "ui"
             )
@@ -75,7 +79,7 @@ def approve(run: Run, how: How) -> Approval:
     return approval
 
 
-def _ask(run: Run, deadline: float) -> ApprovalForm:
+def _ask(run: Run, deadline: float, attempt: int) -> ApprovalForm:
     form = ApprovalForm.with_initial_data(
         description=report.approval_markdown(run.plan, run.story.findings)
     )
@@ -84,7 +88,7 @@ def _ask(run: Run, deadline: float) -> ApprovalForm:
             wait_for_input=form,
             timeout=max(1, int(deadline)),
             poll_interval=1,
-            key=f"plan-{run.plan.hash}-{flow_run.run_count}",
+            key=f"plan-{run.plan.hash}-{flow_run.run_count}-{attempt}",
         )
     except FlowPauseTimeout as error:
         raise NotApproved(

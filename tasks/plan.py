@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from prefect.artifacts import create_markdown_artifact
-
 from nftwave import progress, report
 from nftwave.plan import make_plan
 from tasks.step import step
@@ -21,9 +19,9 @@ def plan(run: Run) -> None:
     with progress.step("plan", "editing config.conf") as now:
         run.plan = make_plan(run.facts)
         run.story.plan_hash = run.plan.hash
-        create_markdown_artifact(
-            key=f"{run.name}-plan",
-            markdown=report.plan_markdown(run.plan),
-            description=f"Plan {run.plan.short_hash} for {run.name}",
+        run.artifacts.markdown(
+            "plan",
+            report.plan_markdown(run.plan),
+            f"Plan {run.plan.short_hash} for {run.name}",
         )
         now.end(f"plan {run.plan.short_hash}: {report.plan_summary(run.plan)}")

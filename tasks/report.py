@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from prefect.artifacts import create_markdown_artifact
-
 from nftwave import report
 from nftwave.evidence import Standing
 from tasks.step import step
@@ -30,10 +28,6 @@ def close_ledger(run: Run) -> None:
     run.record(replace(run.ledger, phase=phase, nodes=open_ones))
 
 
-def publish(outcome: Outcome) -> None:
+def publish(run: Run, outcome: Outcome) -> None:
     """The outcome as an artifact of the flow run."""
-    create_markdown_artifact(
-        key=f"{outcome.cluster}-outcome",
-        markdown=report.outcome_markdown(outcome),
-        description=outcome.what,
-    )
+    run.artifacts.markdown("outcome", report.outcome_markdown(outcome), outcome.what)

@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
-
-from prefect.artifacts import create_progress_artifact, update_progress_artifact
+from typing import TYPE_CHECKING
 
 from nftwave import progress
-from nftwave.errors import NftwaveError
-from nftwave.kube import rollout
+from nftwave.kube import daemonset, rollout
+from nftwave.look import look_at_api
 from nftwave.outcome import counted
+from tasks.patch import planned
+from tasks.shielded import shielded
 from tasks.step import step
 
 if TYPE_CHECKING:
     from nftwave.kube.objects import ProxyPod
     from nftwave.kube.rollout import Waiting
+    from nftwave.progress import Step
     from tasks.run import Run
+
+RESTART = "kube-proxy's DaemonSet: restart requested"
+HOLD = (
+    "kubectl -n kube-system patch ds kube-proxy --type merge"
+    """ -p '{"spec":{"updateStrategy":{"type":"OnDelete","rollingUpdate":null}}}'"""
+)
+"""What a person can type where this program could not hold the rollout itself."""
 
 
 @step("restart kube-proxy in {run.name}")
@@ -30,78 +38,79 @@ def restart_kube_proxy(run: Run) -> None:
             that no further node is changed.
     """
     run.story.where = "the restart of kube-proxy"
-    before = {node.name: node.pod_uid for node in run.plan.nodes}
+    nodes = {node.name for node in run.plan.nodes}
     with (
-        progress.step("rollout", f"restarting kube-proxy on {counted(len(before), 'node')}") as now,
-        _held_if_it_breaks(run),
+        progress.step("rollout", f"restarting kube-proxy on {counted(len(nodes), 'node')}") as now,
+        _held_if_it_breaks(run, nodes),
     ):
-        at = run.plan.restarted_at or rollout.stamp()
-        # Written before it is done: a rerun then knows the restart for its own, done or not.
-        if run.ledger:
-            run.record(replace(run.ledger, phase="restarted", restarted_at=at))
-        run.story.done("kube-proxy's DaemonSet: restart requested")
-        rollout.restart(run.gateway, at=at, strategy=run.plan.strategy_restored)
-        bar: Any = create_progress_artifact(
-            progress=0.0,
-            key=f"{run.name}-rollout",
-            description=f"kube-proxy restarted in {run.name}",
-        )
-
-        def report(done: Sequence[ProxyPod], waiting: Sequence[Waiting]) -> None:
-            if len(done) > len(run.successors):
-                with suppress(Exception):  # a bar in the UI must not end a rollout
-                    update_progress_artifact(bar, progress=100.0 * len(done) / len(before))
-            run.successors = {pod.node: pod for pod in done}
-            turn = [w for w in waiting if w.why != "not its turn yet"] or waiting
-            if turn:
-                now.now(
-                    f"{len(done)}/{len(before)} Ready; waiting for {turn[0].node}: {turn[0].why}"
-                )
-
+        _request(run)
+        revision = daemonset.taken_in(run.gateway)
+        run.artifacts.bar("rollout", f"kube-proxy restarted in {run.name}")
         deadlines = run.cluster.policy.deadlines
         run.successors = rollout.await_successors(
             run.gateway,
-            before,
+            nodes,
+            revision,
             deadline=deadlines.rollout,
             successor_deadline=deadlines.successor,
-            report=report,
+            report=lambda done, waiting: _report(run, now, len(nodes), done, waiting),
         )
         run.story.done(f"kube-proxy replaced on {counted(len(run.successors), 'node')}")
-        now.end(f"{len(run.successors)} of {len(before)} successors are Ready")
+        gone = nodes - set(run.successors)
+        if gone:
+            now.line(f"removed from the cluster meanwhile: {_names(gone)}")
+        now.end(f"{len(run.successors)} of {len(nodes)} successors are Ready")
+    # Nodes that joined or left during the rollout: what is verified is what is there now.
+    run.facts = replace(look_at_api(run.cluster, run.gateway), probes=run.facts.probes)
+
+
+def _request(run: Run) -> None:
+    at = run.plan.restarted_at or daemonset.stamp()
+    # Written before it is done: a rerun then knows the restart for its own, done or not.
+    if run.ledger:
+        run.record(replace(run.ledger, phase="restarted", restarted_at=at))
+    with run.story.changing(RESTART):
+        daemonset.restart(run.gateway, planned(run), at=at, strategy=run.plan.strategy_restored)
+
+
+def _report(
+    run: Run, now: Step, total: int, done: Sequence[ProxyPod], waiting: Sequence[Waiting]
+) -> None:
+    if len(done) > len(run.successors):
+        run.artifacts.move(len(done) / total)
+    run.successors = {pod.node: pod for pod in done}
+    turn = [w for w in waiting if w.why != rollout.OLD] or list(waiting)
+    if turn:
+        now.now(f"{len(done)}/{total} Ready; waiting for {turn[0].node}: {turn[0].why}")
 
 
 @contextmanager
-def _held_if_it_breaks(run: Run) -> Iterator[None]:
+def _held_if_it_breaks(run: Run, nodes: set[str]) -> Iterator[None]:
     """However the rollout ends early, it must not go on to further nodes by itself."""
     try:
         yield
     except BaseException:
-        _hold(run)
+        if RESTART in (*run.story.changed, *run.story.unsure):
+            with shielded():
+                _hold(run, nodes)
         raise
 
 
-def _hold(run: Run) -> None:
-    if "restart requested" not in " ".join(run.story.changed):
-        return
+def _hold(run: Run, nodes: set[str]) -> None:
+    progress.tell(progress.Event("line", "rollout", "holding the DaemonSet …"))
+    done, rest = set(run.successors), nodes - set(run.successors)
+    so_far = f"replaced and Ready so far: {_names(done)}; not yet: {_names(rest)}"
     try:
-        rollout.hold(run.gateway)
-    except NftwaveError as error:
-        progress.tell(progress.Event("line", "rollout", f"NOT held: {error}; run {HOLD}"))
-        return
-    before = {node.name for node in run.plan.nodes}
-    run.story.done(
-        "kube-proxy's DaemonSet: held (updateStrategy OnDelete), so that no further node changes"
-        f" by it; replaced and Ready so far: {_names(set(run.successors))};"
-        f" not yet: {_names(before - set(run.successors))}"
-    )
+        daemonset.hold(run.gateway)
+    except Exception as error:  # noqa: BLE001 (it must be said, whatever it was)
+        run.story.done(f"NOT held, the rollout goes on by itself ({error}); type: {HOLD}; {so_far}")
+    else:
+        run.story.done(
+            "kube-proxy's DaemonSet: held (updateStrategy OnDelete), so that no further node"
+            f" changes by it; {so_far}"
+        )
 
 
 def _names(nodes: set[str]) -> str:
     shown = ", ".join(sorted(nodes)[:10]) or "none"
     return shown + (f" and {len(nodes) - 10} more" if len(nodes) > 10 else "")
-
-
-HOLD = (
-    "kubectl -n kube-system patch ds kube-proxy --type merge"
-    """ -p '{"spec":{"updateStrategy":{"type":"OnDelete","rollingUpdate":null}}}'"""
-)

@@ -6,11 +6,13 @@ look for futures in them; with the facts of 5,000 nodes that takes seconds.
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from nftwave import ledger
 from nftwave.kube.connect import connect
 from nftwave.outcome import Story
+from tasks.artifacts import Artifacts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +33,9 @@ class Run:
         cluster: from the fleet file.
         gateway: its API server.
         story: what has been done, for the outcome.
+        artifacts: what the Prefect UI shows.
         facts: from preflight on.
+        looked_at: when they were read, by the monotonic clock.
         plan: from planning on.
         ledger: of an earlier run from preflight on, this run's from the patch on.
         successors: kube-proxy pods that replaced the old ones, by node; from the rollout on.
@@ -46,6 +50,8 @@ class Run:
         self.cluster = cluster
         self.gateway = gateway
         self.story = Story(cluster.name)
+        self.artifacts = Artifacts(cluster.name)
+        self.looked_at = 0.0
         self.successors: dict[str, ProxyPod] = {}
         self.verdicts: Sequence[NodeVerdict] = ()
 
@@ -54,10 +60,15 @@ class Run:
         """A run on a cluster; nothing is asked yet."""
         return cls(cluster, connect(cluster))
 
+    def saw(self, facts: ClusterFacts) -> None:
+        """Go on from these facts."""
+        self.facts = facts
+        self.ledger = facts.ledger
+        self.looked_at = time.monotonic()
+
     def record(self, entry: Ledger) -> None:
         """Write the ledger into the cluster."""
-        ledger.write(self.gateway, entry)
-        self.ledger = entry
+        self.ledger = ledger.write(self.gateway, entry)
 
     @property
     def name(self) -> str:

@@ -32,6 +32,8 @@ def test_the_hash_holds_what_the_plan_does():
         replace(plan, cluster_uid="another"),
         replace(plan, strategy="batches"),
         replace(plan, kept=("node9",)),
+        replace(plan, image="another"),
+        replace(plan, strategy_restored={"type": "OnDelete"}),
     ]
     assert len({p.hash for p in [plan, *differing]}) == len(differing) + 1
 

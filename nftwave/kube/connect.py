@@ -40,7 +40,7 @@ def connect(cluster: Cluster) -> Gateway:
                 client_configuration=configuration,
                 persist_config=False,
             )
-    except (ConfigException, OSError) as error:
+    except (ConfigException, OSError, ValueError, KeyError, TypeError) as error:
         raise BadInput(
             f"no access to cluster {cluster.name!r}: {error}",
             file=str(cluster.kubeconfig or ""),

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from nftwave.kube.resources import Object
 
-ATTEMPTS = 6
+ATTEMPTS = 8
 LONGEST_WAIT = 10.0
 """Seconds between two attempts, at most."""
 

@@ -86,6 +86,10 @@ class ApiUnavailable(ApiError):
         self.carried_out = carried_out
 
 
+class ApiUntrusted(ApiError):
+    """The server's certificate is not signed by the kubeconfig's CA, or not for this name."""
+
+
 _BY_STATUS: dict[int, tuple[type[ApiError], str | None]] = {
     400: (ApiInvalid, None),
     401: (
@@ -112,6 +116,11 @@ def from_answer(
     what = f"the API server answered {status}: {text[:MESSAGE_LIMIT]}"
     reason = str(told.get("reason") or "")
     kind, next_step = _BY_STATUS.get(status, (ApiError, None))
+    if "system:anonymous" in what:
+        next_step = (
+            "no credentials were sent: see the user of this context in the kubeconfig"
+            " (an exec plugin that fails gives none)"
+        )
     if status == 429 or status >= 500:
         return ApiUnavailable(
             what,

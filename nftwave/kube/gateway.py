@@ -24,7 +24,8 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from nftwave.kube.errors import ApiExpired, ApiUnavailable, from_answer
+from nftwave.errors import BadInput, NftwaveError
+from nftwave.kube.errors import ApiExpired, ApiNotFound, ApiUnavailable, ApiUntrusted, from_answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -40,8 +41,8 @@ PAGE = 500
 CONNECT_TIMEOUT = 10.0
 READ_TIMEOUT = 60.0
 """Seconds: the API server itself gives up on a request after 60 s (--request-timeout)."""
-ATTEMPTS = 6
-"""How often a read is tried: with the waits below about half a minute."""
+ATTEMPTS = 8
+"""How often a read is tried: with the waits below for 26 s at least."""
 LONGEST_WAIT = 10.0
 
 
@@ -85,8 +86,6 @@ class Gateway:
 
     def find(self, resource: Resource, name: str, namespace: str | None = None) -> Object | None:
         """One object, or None where there is none (or its API group is not installed)."""
-        from nftwave.kube.errors import ApiNotFound
-
         with suppress(ApiNotFound):
             return self.get(resource, name, namespace)
         return None
@@ -260,6 +259,7 @@ class Gateway:
         timeout: tuple[float, float] = (CONNECT_TIMEOUT, READ_TIMEOUT),
     ) -> Any:
         import urllib3.exceptions
+        from kubernetes.client import ApiException
 
         headers = {"Accept": "application/json"}
         if content_type:
@@ -274,21 +274,35 @@ class Gateway:
         )
         try:
             answer = self._client.call_api(*request, _request_timeout=timeout).response
-        except (urllib3.exceptions.HTTPError, OSError) as error:
+        except (urllib3.exceptions.HTTPError, ApiException, OSError) as error:
             raise self._lost(error) from error
         if answer.status >= HTTPStatus.BAD_REQUEST and (query or {}).get("watch"):
             raise from_answer(answer.status, answer.data, cluster=self.cluster)
         return answer
 
-    def _lost(self, error: Exception) -> ApiUnavailable:
+    def _lost(self, error: Exception) -> NftwaveError:
+        """What it means that no answer came. TLS errors come as an ApiException with status 0."""
         import urllib3.exceptions as lost
 
+        told = _plain(error)
+        if "CERTIFICATE_VERIFY_FAILED" in told:
+            return ApiUntrusted(
+                f"the API server's certificate is not trusted: {told}",
+                cluster=self.cluster,
+                next_step="see that server and certificate-authority of this context belong"
+                " together; it may be another cluster",
+            )
+        if "PEM" in told or "KEY_VALUES_MISMATCH" in told:
+            return BadInput(
+                f"a certificate or key of the kubeconfig cannot be used: {told}",
+                field=f"cluster {self.cluster}",
+            )
         never_sent = isinstance(
             error, lost.NewConnectionError | lost.ConnectTimeoutError | lost.SSLError
         )
         host = self._client.configuration.host
         return ApiUnavailable(
-            f"no answer from the API server at {host}: {_plain(error)}",
+            f"no answer from the API server at {host}: {told}",
             cluster=self.cluster,
             carried_out=False if never_sent else None,
             next_step="see that the API server can be reached from here, then run the same again",
@@ -331,7 +345,7 @@ def _lines(response: Any, cluster: str) -> Iterator[bytes]:
 
 
 def _plain(error: Exception) -> str:
-    """The innermost reason, without the library's object addresses."""
+    """The innermost reason in one line, without the library's object addresses."""
     cause = getattr(error, "reason", None) or error
-    text = str(cause)
+    text = " ".join(str(cause).split())
     return text.split(": ", 1)[1] if text.startswith("<") and ": " in text else text

@@ -28,8 +28,13 @@ FATAL_WAITS = (
     "CreateContainerConfigError",
     "CreateContainerError",
     "RunContainerError",
+    # Of a container that has ended with an error and is not started again yet.
+    "Error",
+    "OOMKilled",
+    "ContainerCannotRun",
+    "StartError",
 )
-"""Container waiting reasons that do not pass by waiting (Kubernetes 1.36 source, pkg/kubelet)."""
+"""Why a container does not run, where waiting does not help (Kubernetes source, pkg/kubelet)."""
 
 
 def instant(text: str | None) -> float | None:
@@ -93,7 +98,8 @@ class ProxyPod:
         container: dict[str, Any] = next(iter(status.get("containerStatuses") or ()), {})
         state, last = container.get("state") or {}, container.get("lastState") or {}
         ended = state.get("terminated") or last.get("terminated") or {}
-        waiting = state.get("waiting") or {}
+        died = (state.get("terminated") or {}).get("exitCode")
+        waiting = state.get("waiting") or (ended if died else {})
         conditions = status.get("conditions") or ()
         return cls(
             name=meta["name"],

@@ -1,4 +1,4 @@
-"""Restarting kube-proxy as `kubectl rollout restart` does, and waiting for the successors.
+"""Waiting for the successors of kube-proxy's pods.
 
 kube-proxy has no readiness probe, so a successor counts as Ready the moment its container runs,
 also when it dies a second later (measured, kube-proxy 1.36.2). Ready is therefore only the sign
@@ -10,116 +10,25 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from nftwave.errors import RolloutFailed
-from nftwave.kube.converge import Converged, converge
-from nftwave.kube.errors import ApiConflict, ApiError
-from nftwave.kube.objects import (
-    KUBE_PROXY,
-    KUBE_PROXY_LABEL,
-    KUBE_SYSTEM,
-    RESTARTED_AT,
-    DaemonSetView,
-    ProxyPod,
-)
-from nftwave.kube.resources import CONTROLLER_REVISIONS, DAEMON_SETS, PODS, Object
+from nftwave.kube.errors import ApiError
+from nftwave.kube.objects import KUBE_PROXY_LABEL, KUBE_SYSTEM, ProxyPod
+from nftwave.kube.resources import NODES, PODS
 from nftwave.kube.waiting import follow
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from nftwave.kube.gateway import Gateway
 
 LOG_LINES = 12
 """Last lines of a dying container's log that a failure shows."""
-
-
-def read_daemon_set(gateway: Gateway) -> Object:
-    """The kube-proxy DaemonSet as it is now."""
-    return gateway.get(DAEMON_SETS, KUBE_PROXY, KUBE_SYSTEM)
-
-
-def read_pods(gateway: Gateway) -> tuple[ProxyPod, ...]:
-    """All kube-proxy pods as they are now."""
-    listing = gateway.list(PODS, KUBE_SYSTEM, labels=KUBE_PROXY_LABEL)
-    return tuple(ProxyPod.of(item) for item in listing.items)
-
-
-def stamp() -> str:
-    """Now, as `kubectl rollout restart` writes it."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def restart(
-    gateway: Gateway, *, at: str, strategy: Mapping[str, Any], dry_run: bool = False
-) -> Converged:
-    """Set the annotation that makes the DaemonSet controller replace all pods.
-
-    Args:
-        at: what is written; the same again restarts nothing, so a rerun only goes on.
-        strategy: updateStrategy to be in force: a hold of an earlier run is ended by it.
-    """
-    spec = {
-        "template": {"metadata": {"annotations": {RESTARTED_AT: at}}},
-        "updateStrategy": strategy,
-    }
-    return _patch(
-        gateway,
-        is_wanted=lambda ds: (
-            DaemonSetView.of(ds).restarted_at == at and ds["spec"]["updateStrategy"] == strategy
-        ),
-        spec=spec,
-        dry_run=dry_run,
-    )
-
-
-def current_revision(gateway: Gateway) -> str:
-    """Hash of the DaemonSet's newest template, as pods made from it carry it."""
-    listing = gateway.list(CONTROLLER_REVISIONS, KUBE_SYSTEM, labels=KUBE_PROXY_LABEL)
-    newest = max(listing.items, key=lambda revision: revision["revision"], default=None)
-    labels = newest["metadata"].get("labels") or {} if newest else {}
-    return str(labels.get("controller-revision-hash", ""))
-
-
-def hold(gateway: Gateway, *, dry_run: bool = False) -> Converged:
-    """Set the update strategy to OnDelete: from then on no pod is replaced unless deleted."""
-    return _patch(
-        gateway,
-        is_wanted=lambda ds: DaemonSetView.of(ds).strategy == "OnDelete",
-        # As recorded from kube-apiserver 1.36.2: without $retainKeys the server refuses the
-        # rollingUpdate block that stays behind.
-        spec={"updateStrategy": {"$retainKeys": ["type"], "type": "OnDelete"}},
-        dry_run=dry_run,
-    )
-
-
-def _patch(
-    gateway: Gateway,
-    *,
-    is_wanted: Callable[[Object], bool],
-    spec: Mapping[str, Any],
-    dry_run: bool,
-) -> Converged:
-    def change(now: Object, *, dry: bool = False) -> Object:
-        patch = {"metadata": {"resourceVersion": now["metadata"]["resourceVersion"]}, "spec": spec}
-        return gateway.merge(
-            DAEMON_SETS, KUBE_PROXY, patch, KUBE_SYSTEM, strategic=True, dry_run=dry
-        )
-
-    for attempt in range(5):
-        try:
-            if dry_run:
-                return Converged(change(read_daemon_set(gateway), dry=True), changed=False)
-            return converge(lambda: read_daemon_set(gateway), is_wanted, change)
-        except ApiConflict:
-            # The controller writes the status all the time during a rollout. That is not drift,
-            # and the patch names only fields that it means to change.
-            if attempt == 4:
-                raise
-    raise AssertionError("unreachable")  # the fifth attempt returns or raises
+GONE_AFTER = 15.0
+"""Seconds without any pod after which the API server is asked whether the node still exists."""
+OLD = "not its turn yet"
 
 
 @dataclass(frozen=True)
@@ -130,18 +39,65 @@ class Waiting:
     why: str
 
 
+@dataclass
+class _Rollout:
+    """What is known of the nodes of one rollout."""
+
+    revision: str
+    nodes: set[str]
+    without_old: dict[str, float] = field(default_factory=dict)
+    """Since when a node has been without its old pod, by the monotonic clock."""
+
+    def successors(self, pods: Iterable[ProxyPod]) -> dict[str, ProxyPod]:
+        """Pods that are made from the new template and Ready, by node."""
+        return {
+            p.node: p
+            for p in pods
+            if p.node in self.nodes and self.is_new(p) and p.ready and not p.hopeless
+        }
+
+    def is_new(self, pod: ProxyPod) -> bool:
+        """Whether a pod is made from the new template and is to stay."""
+        return pod.revision == self.revision and not pod.deleting
+
+    def waiting(self, node: str, pods: Sequence[ProxyPod]) -> Waiting:
+        """Why a node is waited for."""
+        here = [p for p in pods if p.node == node]
+        new = next((p for p in here if self.is_new(p)), None)
+        if new:
+            detail = f": {new.detail}" if new.detail else ""
+            return Waiting(node, f"pod {new.name} is {new.state()}{detail}")
+        if any(not p.deleting for p in here):
+            return Waiting(node, OLD)
+        return Waiting(node, "the old pod is terminating" if here else "no pod there yet")
+
+    def late(self, waiting: Iterable[Waiting], after: float) -> Waiting | None:
+        """A node that has been without its old pod for longer than `after` seconds."""
+        now = time.monotonic()
+        for one in waiting:
+            if one.why == OLD:
+                self.without_old.pop(one.node, None)
+            elif now - self.without_old.setdefault(one.node, now) > after:
+                return one
+        return None
+
+
 def await_successors(
     gateway: Gateway,
-    before: Mapping[str, str],
+    nodes: Iterable[str],
+    revision: str,
     *,
     deadline: float,
     successor_deadline: float,
     report: Callable[[Sequence[ProxyPod], Sequence[Waiting]], None],
 ) -> dict[str, ProxyPod]:
-    """Wait until each node's kube-proxy pod has a Ready successor.
+    """Wait until each node has a Ready kube-proxy pod of the new revision.
+
+    A node that is removed from the cluster meanwhile is no longer waited for.
 
     Args:
-        before: uid of the pod that is to be replaced, by node.
+        nodes: on which a successor is waited for.
+        revision: hash of the new template (`daemonset.taken_in`).
         deadline: seconds for all nodes together.
         successor_deadline: seconds for one node, from the end of its old pod.
         report: called after each change with the successors that are Ready and what is waited for.
@@ -153,29 +109,24 @@ def await_successors(
         RolloutFailed: a successor cannot start or keeps dying (with the last lines of its log),
             or a deadline passed; names the node and why.
     """
-    begin = time.monotonic()
-    gone_since: dict[str, float] = {}
-    for objects in follow(
-        gateway, PODS, KUBE_SYSTEM, labels=KUBE_PROXY_LABEL, until=begin + deadline
-    ):
+    rollout = _Rollout(revision, set(nodes))
+    until = time.monotonic() + deadline
+    waiting: list[Waiting] = []
+    for objects in follow(gateway, PODS, KUBE_SYSTEM, labels=KUBE_PROXY_LABEL, until=until):
         pods = [ProxyPod.of(item) for item in objects.values()]
-        done = {p.node: p for p in pods if p.node in before and _succeeds(p, before)}
-        hopeless = next((p for p in pods if p.node in before and p.hopeless), None)
-        if hopeless and hopeless.uid != before[hopeless.node]:
-            raise _dying(gateway, hopeless)
-        waiting = [_waiting(node, pods, before) for node in before if node not in done]
+        dying = [p for p in pods if p.node in rollout.nodes and rollout.is_new(p) and p.hopeless]
+        if dying:
+            raise _dying(gateway, dying[0])
+        done = rollout.successors(pods)
+        waiting = [rollout.waiting(node, pods) for node in sorted(rollout.nodes - set(done))]
+        _forget_removed(gateway, rollout, waiting)
+        waiting = [one for one in waiting if one.node in rollout.nodes]
         report(list(done.values()), waiting)
         if not waiting:
             return done
-        late = _late(waiting, pods, before, gone_since, successor_deadline)
+        late = rollout.late(waiting, successor_deadline)
         if late:
-            raise RolloutFailed(
-                f"no Ready kube-proxy {successor_deadline:.0f} s after the old pod: {late.why}",
-                cluster=gateway.cluster,
-                node=late.node,
-                next_step=f"kubectl -n {KUBE_SYSTEM} describe pod"
-                f" --field-selector spec.nodeName={late.node} -l {KUBE_PROXY_LABEL}",
-            )
+            raise _late(gateway, late, successor_deadline)
     raise RolloutFailed(
         f"the rollout did not end within {deadline:.0f} s;"
         f" waiting for {', '.join(f'{w.node} ({w.why})' for w in waiting[:5])}",
@@ -185,40 +136,25 @@ def await_successors(
     )
 
 
-def _succeeds(pod: ProxyPod, before: Mapping[str, str]) -> bool:
-    return pod.uid != before[pod.node] and pod.ready and not pod.deleting and not pod.hopeless
+def _forget_removed(gateway: Gateway, rollout: _Rollout, waiting: Iterable[Waiting]) -> None:
+    """Drop a node that has had no pod for a while and is no longer in the cluster."""
+    without = [one for one in waiting if one.why == "no pod there yet"]
+    long = rollout.late(without, GONE_AFTER)
+    if long is None:
+        return
+    with suppress(ApiError):
+        if gateway.find(NODES, long.node) is None:
+            rollout.nodes.discard(long.node)
 
 
-def _waiting(node: str, pods: Sequence[ProxyPod], before: Mapping[str, str]) -> Waiting:
-    here = [p for p in pods if p.node == node]
-    new = next((p for p in here if p.uid != before[node] and not p.deleting), None)
-    if new:
-        return Waiting(
-            node, f"pod {new.name} is {new.state()}{f': {new.detail}' if new.detail else ''}"
-        )
-    if any(p.deleting for p in here):
-        return Waiting(node, "the old pod is terminating")
-    if here:
-        return Waiting(node, "not its turn yet")
-    return Waiting(node, "no pod there yet")
-
-
-def _late(
-    waiting: Sequence[Waiting],
-    pods: Sequence[ProxyPod],
-    before: Mapping[str, str],
-    gone_since: dict[str, float],
-    allowed: float,
-) -> Waiting | None:
-    """A node that has been without its old pod for longer than allowed."""
-    now = time.monotonic()
-    still_old = {p.node for p in pods if p.uid == before.get(p.node) and not p.deleting}
-    for one in waiting:
-        if one.node in still_old:
-            gone_since.pop(one.node, None)
-        elif now - gone_since.setdefault(one.node, now) > allowed:
-            return one
-    return None
+def _late(gateway: Gateway, late: Waiting, allowed: float) -> RolloutFailed:
+    return RolloutFailed(
+        f"no Ready kube-proxy {allowed:.0f} s after the old pod: {late.why}",
+        cluster=gateway.cluster,
+        node=late.node,
+        next_step=f"kubectl -n {KUBE_SYSTEM} describe pod"
+        f" --field-selector spec.nodeName={late.node} -l {KUBE_PROXY_LABEL}",
+    )
 
 
 def _dying(gateway: Gateway, pod: ProxyPod) -> RolloutFailed:

@@ -78,7 +78,7 @@ class Cluster:
         return dict(self.gateway().get(CONFIG_MAPS, "kube-proxy", "kube-system"))
 
     def daemon_set(self) -> dict[str, Any]:
-        from nftwave.kube.rollout import read_daemon_set
+        from nftwave.kube.daemonset import read_daemon_set
 
         return dict(read_daemon_set(self.gateway()))
 

@@ -91,7 +91,7 @@ FIRST = "lab-1-cp-1"
 @pytest.mark.parametrize(
     ("fault", "told"),
     [
-        ("crashloop", "CrashLoopBackOff"),
+        ("crashloop", "does not come up"),
         ("image-without-nft", "executable file not found"),
         ("image-pull", "Pull"),
     ],
@@ -139,10 +139,21 @@ def test_a_node_that_dies_during_verification_ends_its_wait_early_with_its_last_
 
 
 def restart_by_hand(cluster):
-    from nftwave.kube import rollout
+    from nftwave.kube.objects import RESTARTED_AT
 
-    strategy = cluster.daemon_set()["spec"]["updateStrategy"]
-    rollout.restart(cluster.gateway(), at="2026-01-01T00:00:00Z", strategy=strategy)
+    patch_daemon_set(
+        cluster,
+        {"template": {"metadata": {"annotations": {RESTARTED_AT: "2026-01-01T00:00:00Z"}}}},
+    )
+
+
+def patch_daemon_set(cluster, spec):
+    """As somebody else would with kubectl."""
+    from nftwave.kube.resources import DAEMON_SETS
+
+    cluster.gateway().merge(
+        DAEMON_SETS, "kube-proxy", {"spec": spec}, "kube-system", strategic=True
+    )
 
 
 def settle(cluster):
@@ -181,17 +192,41 @@ def test_a_node_that_never_syncs_fails_and_the_others_are_verified(cluster):
 
 
 @pytest.mark.parametrize("fault", ["ssh-refused", "ssh-hangs", "host-key-changed"])
-def test_a_node_that_cannot_be_asked_afterwards_is_unknown(cluster, prefect, fault):
+def test_a_node_that_cannot_be_asked_afterwards_is_unknown(slow_cluster, prefect, fault):
+    cluster, last = slow_cluster, "lab-1-node-6"
+    cluster.write_policy(**QUICK)
+    begun = cluster.begin("auto")
+    wait_until(lambda: "nftables" in cluster.modes().values())
+    cluster.lab.fault("lab-1", last, fault)
+    outcome = begun.join()
+    assert (outcome.status, outcome.exit_status) == ("failed", 1)
+    standings = {v.node: v.standing for v in outcome.verdicts}
+    assert standings.pop(last) is Standing.UNKNOWN
+    assert set(standings.values()) == {Standing.VERIFIED}
+    assert "1 unknown" in outcome.what
+
+
+def wait_until(holds, seconds=40):
+    import time
+
+    until = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < until, "it never happened"
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("fault", ["ssh-hangs", "old-kernel"])
+def test_what_would_break_is_seen_also_when_it_comes_up_while_approval_waits(
+    cluster, prefect, fault
+):
     cluster.write_policy(**QUICK)
     run = waiting(cluster, prefect)
     cluster.lab.fault("lab-1", NODE, fault)
     answer(run)
     outcome = run.begun.join()
-    assert (outcome.status, outcome.exit_status) == ("failed", 1)
-    standings = {v.node: v.standing for v in outcome.verdicts}
-    assert standings.pop(NODE) is Standing.UNKNOWN
-    assert set(standings.values()) == {Standing.VERIFIED}
-    assert "1 unknown" in outcome.what
+    assert (outcome.status, outcome.exit_status) == ("blocked", 3)
+    assert NODE in outcome.what
+    assert cluster.mutations() == []
 
 
 @pytest.mark.parametrize("fault", ["api-429", "api-500", "api-reset"])
@@ -311,3 +346,200 @@ def test_a_label_put_on_the_config_map_meanwhile_is_taken_in(cluster, prefect):
     answer(run)
     assert run.begun.join().status == "done"
     assert cluster.config_map()["metadata"]["labels"]["team"] == "net"
+
+
+def test_another_run_that_ends_meanwhile_is_noticed_and_its_original_stays(cluster, prefect):
+    original = cluster.config_map()["data"]
+    run = waiting(cluster, prefect)
+    assert cluster.migrate().status == "done"
+    pods = cluster.pods()
+    answer(run)
+    # What was approved no longer holds: it plans anew, and there is nothing left to change.
+    second = waiting(cluster, prefect, run.begun)
+    answer(second, "reject")
+    assert second.begun.join().status == "not-approved"
+    assert cluster.ledger().original == original
+    assert cluster.pods() == pods
+
+
+def test_pods_replaced_while_approval_waits_are_not_taken_for_successors(larger_cluster, prefect):
+    cluster = larger_cluster
+    cluster.write_policy(**QUICK)
+    run = waiting(cluster, prefect)
+    restart_by_hand(cluster)
+    settle_rollout(cluster)
+    cluster.lab.fault("lab-1", FIRST, "crashloop")
+    answer(run)
+    outcome = run.begun.join()
+    assert (outcome.status, outcome.exit_status) == ("failed", 1)
+    assert "does not come up" in outcome.what
+    assert cluster.daemon_set()["spec"]["updateStrategy"] == {"type": "OnDelete"}
+    assert "ipvs" in cluster.modes().values()
+
+
+def settle_rollout(cluster):
+    from nftwave.kube.objects import DaemonSetView
+
+    wait_until(lambda: DaemonSetView.of(cluster.daemon_set()).settled)
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"updateStrategy": {"$retainKeys": ["type"], "type": "OnDelete"}},
+        {"updateStrategy": {"rollingUpdate": {"maxUnavailable": 2}}},
+    ],
+)
+def test_a_daemon_set_that_changed_meanwhile_is_asked_about_or_blocks(cluster, prefect, spec):
+    run = waiting(cluster, prefect)
+    patch_daemon_set(cluster, spec)
+    answer(run)
+    if spec["updateStrategy"].get("type") == "OnDelete":
+        outcome = run.begun.join()
+        assert outcome.status == "blocked"
+        assert "daemonset-ondelete" in codes(outcome)
+    else:
+        second = waiting(cluster, prefect, run.begun)
+        assert second.plan_hash != run.plan_hash
+        answer(second, "reject")
+        assert second.begun.join().status == "not-approved"
+    assert cluster.mutations() == []
+
+
+def test_an_approval_is_not_taken_twice_also_when_the_same_plan_comes_back(cluster, prefect):
+    from nftwave.kube.resources import CONFIG_MAPS
+
+    def write(text):
+        now = cluster.config_map()
+        data = {**now["data"], "config.conf": text}
+        cluster.gateway().replace(CONFIG_MAPS, {**now, "data": data})
+
+    original = cluster.config_map()["data"]["config.conf"]
+    first = waiting(cluster, prefect)
+    write(original + "# by hand\n")
+    answer(first)
+    second = waiting(cluster, prefect, first.begun)
+    write(original)
+    answer(second)
+    third = waiting(cluster, prefect, second.begun)
+    assert third.plan_hash == first.plan_hash
+    answer(third, "reject")
+    assert third.begun.join().status == "not-approved"
+    assert cluster.mutations() == []
+
+
+def test_a_pod_that_started_with_the_old_config_is_restarted_by_a_rerun(cluster):
+    from nftwave.kube.resources import CONFIG_MAPS
+
+    original = cluster.config_map()
+    cluster.write_policy(**QUICK)
+    cluster.migrate()
+    put_back = {**cluster.config_map(), "data": original["data"]}
+    cluster.gateway().replace(CONFIG_MAPS, put_back)
+    cluster.lab.fault("lab-1", NODE, "never-syncs")
+    again = cluster.migrate()
+    assert again.status == "failed"
+    cluster.lab.clear()
+    now = cluster.config_map()
+    planned = cluster.ledger().plan["config_after"]
+    cluster.gateway().replace(CONFIG_MAPS, {**now, "data": original["data"]})
+    delete_pod_of(cluster, NODE)
+    wait_until(lambda: cluster.modes()[NODE] == "ipvs")
+    now = cluster.config_map()
+    data = {**now["data"], "config.conf": planned}
+    cluster.gateway().replace(CONFIG_MAPS, {**now, "data": data})
+    settle_rollout(cluster)
+    last = cluster.migrate()
+    assert last.status == "done", last.what
+    assert set(cluster.modes().values()) == {"nftables"}
+    assert cluster.ledger().original == original["data"]
+
+
+def delete_pod_of(cluster, node):
+    """As somebody else would with kubectl."""
+    import subprocess
+    import sys
+    from pathlib import Path
+
+    pod = cluster.state["nodes"][node]["kubeProxy"]["pod"]
+    kubectl = Path(sys.executable).parent / "kubectl"
+    config = cluster.lab.kubeconfig("lab-1")
+    command = [kubectl, "--kubeconfig", config, "-n", "kube-system", "delete", "pod", pod]
+    subprocess.run([*command, "--wait=false"], check=True, capture_output=True)
+
+
+def test_a_node_that_leaves_the_cluster_in_mid_rollout_is_not_waited_for(
+    slow_cluster, prefect, monkeypatch
+):
+    import subprocess
+    import sys
+    from pathlib import Path
+
+    monkeypatch.setattr("nftwave.kube.rollout.GONE_AFTER", 0.5)
+    cluster, last = slow_cluster, "lab-1-node-6"
+    begun = cluster.begin("auto")
+    wait_until(lambda: "nftables" in cluster.modes().values())
+    kubectl = Path(sys.executable).parent / "kubectl"
+    config = cluster.lab.kubeconfig("lab-1")
+    subprocess.run(
+        [kubectl, "--kubeconfig", config, "delete", "node", last, "--wait=false"],
+        check=True,
+        capture_output=True,
+    )
+    outcome = begun.join()
+    assert outcome.status == "done", outcome.what
+    assert last not in {v.node for v in outcome.verdicts}
+    assert "all 6 nodes" in outcome.what
+
+
+def test_a_damaged_ledger_is_one_clear_line_and_nothing_is_changed(cluster):
+    from nftwave.kube.resources import CONFIG_MAPS
+
+    cluster.gateway().create(
+        CONFIG_MAPS,
+        {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": "nftwave", "namespace": "kube-system"},
+            "data": {"ledger.json": "{oops"},
+        },
+        "kube-system",
+    )
+    before = cluster.mutations()
+    outcome = cluster.migrate()
+    assert (outcome.status, outcome.exit_status) == ("failed", 1)
+    assert "the ledger, ConfigMap kube-system/nftwave, is unreadable" in outcome.what
+    assert cluster.mutations() == before
+
+
+def test_a_change_whose_answer_was_lost_is_told_as_perhaps_made(cluster, monkeypatch):
+    from nftwave.kube.errors import ApiUnavailable
+
+    def lost(*_):
+        raise ApiUnavailable("no answer")
+
+    monkeypatch.setattr("nftwave.patch.apply", lost)
+    outcome = cluster.migrate()
+    assert outcome.status == "failed"
+    assert any("config.conf" in c and "perhaps" in c for c in outcome.changed)
+    assert not any("Nothing in the cluster was changed" in line for line in outcome.words())
+
+
+def test_artifacts_that_cannot_be_kept_do_not_stop_a_migration(cluster, monkeypatch):
+    def away(**_):
+        raise ConnectionError("the Prefect server is away")
+
+    monkeypatch.setattr("tasks.artifacts.create_markdown_artifact", away)
+    outcome = cluster.migrate()
+    assert outcome.status == "done", outcome.what
+
+
+def test_a_mistake_of_the_program_ends_in_words_and_holds_the_rollout(cluster, monkeypatch):
+    def broken(*_, **__):
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr("nftwave.kube.rollout.await_successors", broken)
+    outcome = cluster.migrate()
+    assert (outcome.status, outcome.exit_status) == ("failed", 1)
+    assert "a mistake of this program: ZeroDivisionError: a bug" in outcome.what
+    assert cluster.daemon_set()["spec"]["updateStrategy"] == {"type": "OnDelete"}

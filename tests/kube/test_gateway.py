@@ -86,7 +86,9 @@ def test_a_change_is_made_exactly_once_whatever_request_is_hit(gateway, api, fau
         return gateway.replace(CONFIG_MAPS, {**now, "data": {"n": str(int(now["data"]["n"]) + 1)}})
 
     result = converge(
-        lambda: gateway.get(CONFIG_MAPS, "cm", NAMESPACE), lambda now: now["data"]["n"] != "0", count
+        lambda: gateway.get(CONFIG_MAPS, "cm", NAMESPACE),
+        lambda now: now["data"]["n"] != "0",
+        count,
     )
     assert result.changed
     assert gateway.get(CONFIG_MAPS, "cm", NAMESPACE)["data"] == {"n": "1"}
