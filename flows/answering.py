@@ -41,7 +41,7 @@ def answer(run: str, *, decision: str, approver: str, reason: str) -> None:
             raise NftwaveError(
                 f"Prefect did not take the answer: {refused}",
                 unchanged=f"the run is still {state}",
-                next_step=f"answer it in the UI: {url.removesuffix('/api')}/flow-runs/flow-run/{run}",
+                next_step=f"answer it in the UI: {url.removesuffix('api')}flow-runs/flow-run/{run}",
             )
         time.sleep(0.5)
 
