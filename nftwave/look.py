@@ -1,16 +1,22 @@
 """Facts first: everything that preflight looks at, read without changing anything.
 
-One list of nodes and one of kube-proxy pods, whatever their number; a few single objects; and one
-probe a node over SSH, in parallel. Judgement comes after, in `findings/`, from these facts alone.
+What we may do is asked first: where something is missing, nothing else is read, and all of it is
+told at once. Then a number of requests that does not grow with the nodes (lists come in pages), and
+one probe a node over SSH, in parallel. Judgement comes after, in `findings/`, from these facts
+alone.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from nftwave import ledger
+from nftwave import ledger, permissions
+from nftwave.clusterfacts import CONFIG_KEY, ClusterFacts
 from nftwave.errors import BadInput, Unreachable
+from nftwave.foreign import Strangers
+from nftwave.kube.daemonset import current_revision
 from nftwave.kube.objects import (
     KUBE_PROXY,
     KUBE_PROXY_LABEL,
@@ -20,69 +26,27 @@ from nftwave.kube.objects import (
     ProxyPod,
 )
 from nftwave.kube.resources import CONFIG_MAPS, DAEMON_SETS, NAMESPACES, NODES, PODS, SERVICES
-from nftwave.kube.daemonset import current_revision
 from nftwave.node.access import resolve
-from nftwave.node.facts import NodeFacts, ServicePort
+from nftwave.node.facts import NodeFacts, ServicePort, Unknown
 from nftwave.node.probe import probe_all
 from nftwave.proxyconfig import ProxyConfig, Unreadable, read
+from nftwave.surroundings import read_services, read_surroundings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
 
     from nftwave.fleet import Cluster
     from nftwave.kube.gateway import Gateway
     from nftwave.kube.resources import Object
-    from nftwave.ledger import Ledger
+    from nftwave.node.facts import VirtualServer
     from nftwave.node.host import Access
+    from nftwave.permissions import Permission
 
-CONFIG_KEY = "config.conf"
-"""Key of the kube-proxy ConfigMap that kubeadm writes the KubeProxyConfiguration to."""
+__all__ = ["CONFIG_KEY", "ClusterFacts", "access_to", "look", "look_at_api", "probe_nodes"]
 
-
-@dataclass(frozen=True)
-class ClusterFacts:
-    """What was read of one cluster.
-
-    Attributes:
-        uid: uid of Namespace kube-system, which names a cluster for good.
-        config_map: the kube-proxy ConfigMap, None where there is none.
-        config: its config.conf, read; Unreadable says why not; None where there is none.
-        probes: facts by node, or why the node could not be asked. Only nodes in `targets`.
-        ledger: of an earlier run on this cluster, None where there was none.
-        revision: hash of the DaemonSet's newest template; read only for an open ledger.
-        must_serve: Service ports that every node's kube-proxy has to serve.
-    """
-
-    cluster: Cluster
-    uid: str
-    server_version: str
-    nodes: tuple[NodeView, ...]
-    daemon_set: DaemonSetView | None
-    config_map: Object | None
-    config: ProxyConfig | Unreadable | None
-    pods: tuple[ProxyPod, ...]
-    must_serve: tuple[ServicePort, ...]
-    probes: Mapping[str, NodeFacts | Unreachable]
-    ledger: Ledger | None = None
-    revision: str = ""
-
-    @property
-    def targets(self) -> tuple[NodeView, ...]:
-        """Linux nodes on which a kube-proxy pod runs: what a migration changes."""
-        running = {pod.node for pod in self.pods}
-        return tuple(n for n in self.nodes if n.name in running and n.operating_system == "linux")
-
-    @property
-    def held_by_us(self) -> bool:
-        """Whether an earlier run that did not end left its hold (OnDelete) on the DaemonSet."""
-        held = self.daemon_set is not None and self.daemon_set.strategy == "OnDelete"
-        before = self.ledger.original_strategy.get("type") if self.ledger else None
-        return bool(held and self.ledger and self.ledger.is_open and before == "RollingUpdate")
-
-    @property
-    def config_text(self) -> str:
-        """The text of config.conf; empty where there is none."""
-        return str(((self.config_map or {}).get("data") or {}).get(CONFIG_KEY, ""))
+SETTLING = 5.0
+"""Seconds after which kube-proxy has followed a change of Services: by default it syncs at once and
+at most once a second (Kubernetes 1.36 source, ipvs.minSyncPeriod); a guess with room."""
 
 
 def look(
@@ -96,9 +60,63 @@ def look(
     Raises:
         ApiError: the API server refused or stayed away.
     """
+    if missing := permissions.missing(gateway):
+        return _unread(cluster, missing)
     facts = look_at_api(cluster, gateway)
-    probes = probe_nodes(cluster, facts.targets, seen=seen)
-    return replace(facts, probes=probes)
+    listed = time.monotonic()
+    facts = replace(facts, around=read_surroundings(gateway))
+    facts = replace(facts, probes=probe_nodes(cluster, facts.targets, seen=seen))
+    strange = strangers_on(facts)
+    if strange:
+        time.sleep(max(0.0, listed + SETTLING - time.monotonic()))
+        facts = _look_again(facts, gateway, strange)
+    return facts
+
+
+def strangers_on(facts: ClusterFacts) -> dict[str, tuple[VirtualServer, ...]]:
+    """Foreign virtual servers by node, of nodes that have any and do not run nftables mode yet."""
+    strangers = Strangers(facts.around.services)
+    found = {
+        name: strangers.among(probe.virtual_servers)
+        for name, probe in facts.probes.items()
+        if isinstance(probe, NodeFacts)
+        and not isinstance(probe.virtual_servers, Unknown)
+        and probe.proxy_mode != "nftables"
+    }
+    return {name: servers for name, servers in found.items() if servers}
+
+
+def _look_again(facts: ClusterFacts, gateway: Gateway, names: Iterable[str]) -> ClusterFacts:
+    """The facts with a second look at nodes whose virtual servers nobody seems to own.
+
+    kube-proxy follows the API with a delay: a Service made or deleted a moment ago is not foreign.
+    Services of both looks count.
+    """
+    suspects = set(names)
+    again = probe_nodes(facts.cluster, [n for n in facts.targets if n.name in suspects])
+    told = {name: probe for name, probe in again.items() if isinstance(probe, NodeFacts)}
+    services = (*facts.around.services, *read_services(gateway))
+    return replace(
+        facts,
+        probes={**facts.probes, **told},
+        around=replace(facts.around, services=tuple(dict.fromkeys(services))),
+    )
+
+
+def _unread(cluster: Cluster, missing: tuple[Permission, ...]) -> ClusterFacts:
+    return ClusterFacts(
+        cluster=cluster,
+        uid="",
+        server_version="",
+        nodes=(),
+        daemon_set=None,
+        config_map=None,
+        config=None,
+        pods=(),
+        must_serve=(),
+        probes={},
+        missing=missing,
+    )
 
 
 def look_at_api(cluster: Cluster, gateway: Gateway) -> ClusterFacts:

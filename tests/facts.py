@@ -38,6 +38,7 @@ def migrated(**differences: Any) -> NodeFacts:
         service_ips={"ip": frozenset({KUBERNETES}), "ip6": frozenset()},
         virtual_servers=(),
         ipvs_connections={},
+        established={},
         ipvs_interface=None,
         proxy_mode="nftables",
         last_sync={"ip": STARTED + 5, "ip6": STARTED + 9},
@@ -45,6 +46,7 @@ def migrated(**differences: Any) -> NodeFacts:
         process_started=STARTED,
         health=Health(200, {"ip": True, "ip6": True}),
         conntrack=(100, 131072),
+        firewalls=frozenset(),
         commands={"tables": "nft list tables", "proxy_mode": "curl -s 127.0.0.1:10249/proxyMode"},
     )
     return replace(facts, **differences)
@@ -57,6 +59,7 @@ def in_ipvs(**differences: Any) -> NodeFacts:
         service_ips={"ip": None, "ip6": None},
         virtual_servers=(VirtualServer("tcp", "10.96.0.1", 443, "rr"),),
         ipvs_connections={"ESTABLISHED": 3, "TIME_WAIT": 5},
+        established={KUBERNETES: 3},
         ipvs_interface=("10.96.0.1",),
         proxy_mode="ipvs",
     )

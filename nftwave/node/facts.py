@@ -82,6 +82,8 @@ class NodeFacts:
     """Empty where ipvs holds none or the module is not loaded."""
     ipvs_connections: Mapping[str, int] | Unknown
     """Connections that ipvs tracks, by state (`ESTABLISHED`, `TIME_WAIT`, …)."""
+    established: Mapping[ServicePort, int] | Unknown
+    """How many of them are established, by virtual server."""
     ipvs_interface: tuple[str, ...] | Unknown | None
     """Addresses on `kube-ipvs0`; None where there is no such interface."""
     proxy_mode: str | Unknown
@@ -96,5 +98,7 @@ class NodeFacts:
     health: Health | Unknown
     conntrack: tuple[int, int] | Unknown
     """Entries in the conntrack table, and its limit."""
+    firewalls: frozenset[str] | Unknown
+    """Which of firewalld, nftables.service and ufw are active on the host."""
     commands: Mapping[str, str]
     """The command behind each fact, by field name, so that a person can repeat it."""

@@ -22,9 +22,9 @@ _NO_INTERFACE = re.compile(r"does not exist|can't find device")
 
 
 def address(text: str) -> str:
-    """`0A600064` or `[2001:0db8:0000:…]` as people write it."""
-    if text.startswith("["):
-        return str(ipaddress.IPv6Address(text[1:-1]))
+    """`0A600064` or `[2001:0db8:0000:…]` as people write it; ip_vs_conn has no brackets."""
+    if ":" in text:
+        return str(ipaddress.IPv6Address(text.removeprefix("[").removesuffix("]")))
     if len(text) != 8:
         raise ValueError(f"not an address of /proc/net/ip_vs: {text!r}")
     return str(ipaddress.IPv4Address(int(text, 16)))
@@ -58,12 +58,33 @@ def virtual_servers(text: str) -> tuple[VirtualServer, ...]:
 
 
 def connections(text: str) -> dict[str, int]:
-    """Connections by state, from lines `STATE COUNT`."""
+    """Connections by state, from lines `STATE COUNT` among those of `established`."""
     counted: dict[str, int] = {}
-    for line in filter(None, text.split("\n")):
-        state, count = line.split()
-        counted[state] = int(count)
+    for words in _rows(text):
+        if len(words) == 2:
+            counted[words[0]] = int(words[1])
     return counted
+
+
+def established(text: str) -> dict[ServicePort, int]:
+    """Established connections by virtual server, from lines `PROTOCOL ADDRESS PORT COUNT`.
+
+    Address and port are as `/proc/net/ip_vs_conn` writes them: `TCP 0A600064 0050 12`.
+    """
+    counted: dict[ServicePort, int] = {}
+    for words in _rows(text):
+        if len(words) == 4:
+            protocol, host, port, count = words
+            counted[ServicePort(address(host), protocol.lower(), int(port, 16))] = int(count)
+    return counted
+
+
+def _rows(text: str) -> list[list[str]]:
+    rows = [line.split() for line in text.split("\n") if line.strip()]
+    for words in rows:
+        if len(words) not in (2, 4):
+            raise ValueError(f"not a count of connections: {' '.join(words)[:60]!r}")
+    return rows
 
 
 def interface(text: str, *, ok: bool) -> tuple[str, ...] | None:

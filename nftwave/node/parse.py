@@ -19,6 +19,7 @@ FAMILIES: tuple[Family, Family] = ("ip", "ip6")
 _LAST_SYNC = "kubeproxy_sync_proxy_rules_last_timestamp_seconds"
 _FAILURES = "kubeproxy_sync_proxy_rules_nftables_sync_failures_total"
 _METRICS = "curl -s http://127.0.0.1:10249/metrics"
+UNITS = ("firewalld", "nftables.service")
 _MISSING = Unknown("the probe's answer does not hold it: it was cut off, or the probe did not run")
 _UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
 
@@ -32,6 +33,7 @@ COMMANDS: Mapping[str, str] = {
     "service_ips": "nft list map ip kube-proxy service-ips",
     "virtual_servers": "cat /proc/net/ip_vs",
     "ipvs_connections": "cat /proc/net/ip_vs_conn",
+    "established": "grep -w ESTABLISHED /proc/net/ip_vs_conn",
     "ipvs_interface": "ip addr show kube-ipvs0",
     "proxy_mode": "curl -s http://127.0.0.1:10249/proxyMode",
     "last_sync": f"{_METRICS} | grep {_LAST_SYNC}",
@@ -39,6 +41,7 @@ COMMANDS: Mapping[str, str] = {
     "process_started": f"{_METRICS} | grep process_start_time_seconds",
     "health": "curl -s -i http://127.0.0.1:10256/healthz",
     "conntrack": "cat /proc/sys/net/netfilter/nf_conntrack_count",
+    "firewalls": "systemctl is-active firewalld nftables; grep ENABLED /etc/ufw/ufw.conf",
 }
 
 
@@ -68,6 +71,7 @@ def parse(answer: bytes, *, node: str, mark: str) -> NodeFacts:
         service_ips={family: _service_ips(got, tables, family) for family in FAMILIES},
         virtual_servers=_or_none_loaded(got, "virtual_servers", ipvs.virtual_servers, ()),
         ipvs_connections=_or_none_loaded(got, "ipvs_connections", ipvs.connections, {}),
+        established=_or_none_loaded(got, "ipvs_connections", ipvs.established, {}),
         ipvs_interface=_interface(got.get("ipvs_interface", _EMPTY)),
         proxy_mode=http("proxy_mode", lambda text, ok: kubeproxy.proxy_mode(text, ok=ok)),
         last_sync=http("metrics", lambda t, ok: kubeproxy.samples(t, ok=ok, name=_LAST_SYNC)),
@@ -75,6 +79,7 @@ def parse(answer: bytes, *, node: str, mark: str) -> NodeFacts:
         process_started=http("metrics", lambda t, ok: kubeproxy.process_started(t, ok=ok)),
         health=http("health", lambda text, ok: kubeproxy.health(text, ok=ok)),
         conntrack=plain("conntrack", _conntrack),
+        firewalls=_firewalls(got.get("firewalls", _EMPTY)),
         commands=COMMANDS,
     )
 
@@ -138,6 +143,26 @@ def _interface(block: Block) -> tuple[str, ...] | Unknown | None:
     if block.status is None or block.absent:
         return _why(block)
     return _read(lambda: ipvs.interface(block.text, ok=block.ok))
+
+
+def _firewalls(block: Block) -> frozenset[str] | Unknown:
+    if block.absent:  # without systemd none of the two units runs
+        return frozenset(_ufw(block.text))
+    return _read(lambda: _active(block.text)) if block.ok else _why(block)
+
+
+def _active(text: str) -> frozenset[str]:
+    """Firewalls from one state a unit, in the order of `UNITS`, and the line of ufw.conf."""
+    states = [line.strip() for line in text.split("\n") if line.strip() and "=" not in line]
+    if len(states) != len(UNITS):
+        raise ValueError(f"systemctl told {len(states)} states, not {len(UNITS)}")
+    active = {unit for unit, state in zip(UNITS, states, strict=True) if state == "active"}
+    return frozenset(active | _ufw(text))
+
+
+def _ufw(text: str) -> set[str]:
+    lines = (line.strip().lower().replace('"', "") for line in text.split("\n"))
+    return {"ufw"} if "enabled=yes" in lines else set()
 
 
 def _conntrack(text: str) -> tuple[int, int]:

@@ -88,7 +88,9 @@ if readable /proc/net/ip_vs virtual_servers; then
 fi
 begin ipvs_connections
 if readable /proc/net/ip_vs_conn ipvs_connections; then
-  awk 'NR > 1 { n[$8]++ } END { for (s in n) print s, n[s] }' /proc/net/ip_vs_conn </dev/null 2>&1
+  # Counted here: a busy node has hundreds of thousands. By state, and what is established by server.
+  awk 'NR > 1 { n[$8]++; if ($8 == "ESTABLISHED") v[$1 " " $4 " " $5]++ }
+    END { for (s in n) print s, n[s]; for (k in v) print k, v[k] }' /proc/net/ip_vs_conn </dev/null 2>&1
   finish ipvs_connections $?
 fi
 begin ipvs_interface
@@ -125,6 +127,20 @@ finish metrics $status
 begin health
 fetch 10256 /healthz
 finish health $?
+
+begin firewalls
+units=$($bound systemctl is-active firewalld nftables </dev/null 2>&1)
+status=$?
+# 3 and 4 say that none of them is active, or known.
+case $status in 3 | 4) status=0 ;; esac
+printf '%s\n' "$units"
+# ufw.service is active also while ufw is off.
+if [ -r /etc/ufw/ufw.conf ]; then
+  while read -r line; do
+    case $line in ENABLED=*) printf '%s\n' "$line" ;; esac
+  done </etc/ufw/ufw.conf
+fi
+finish firewalls $status
 
 begin conntrack
 if readable /proc/sys/net/netfilter/nf_conntrack_max conntrack; then

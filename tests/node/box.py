@@ -115,7 +115,7 @@ class Box:
         text = text.replace(system, "")
         for port in PORTS:
             text = text.replace(port, str(self.port))
-        for place in ("/proc/", "/etc/os-release", "/usr/lib/os-release"):
+        for place in ("/proc/", "/etc/os-release", "/usr/lib/os-release", "/etc/ufw/"):
             text = text.replace(place, f"{self.folder}{place}")
         return text
 

@@ -145,6 +145,46 @@ def test_no_ip_vs_module_means_no_virtual_servers_and_no_connections():
     seen = facts(block("virtual_servers", "", "absent") + block("ipvs_connections", "", "absent"))
     assert seen.virtual_servers == ()
     assert seen.ipvs_connections == {}
+    assert seen.established == {}
+
+
+def test_established_connections_are_told_by_virtual_server():
+    rows = (
+        "TIME_WAIT 4\nESTABLISHED 5\nTCP 0A600064 0050 3\n"
+        "SCTP 2001:0db8:0000:0000:0000:0000:0000:000a 1F90 2\n"
+    )
+    seen = facts(block("ipvs_connections", rows))
+    assert seen.ipvs_connections == {"TIME_WAIT": 4, "ESTABLISHED": 5}
+    assert seen.established == {
+        ServicePort("10.96.0.100", "tcp", 80): 3,
+        ServicePort("2001:db8::a", "sctp", 8080): 2,
+    }
+
+
+@pytest.mark.parametrize("row", ["TCP 0A6000 0050 1", "TCP 0A600064 0050 x", "awk: line 1: error"])
+def test_a_spoilt_count_of_connections_is_unknown(row):
+    assert why(facts(block("ipvs_connections", f"ESTABLISHED 1\n{row}")).established)
+
+
+@pytest.mark.parametrize(
+    ("said", "status", "active"),
+    [
+        ("inactive\ninactive", 0, set()),
+        ("active\ninactive", 0, {"firewalld"}),
+        ("unknown\nactive\nENABLED=no", 0, {"nftables.service"}),
+        ("inactive\nfailed\nENABLED=yes", 0, {"ufw"}),
+        ("timeout: failed to run command 'systemctl'", 127, set()),
+        ("sh: systemctl: not found\nENABLED=yes", 127, {"ufw"}),
+    ],
+)
+def test_active_firewalls_are_named(said, status, active):
+    assert facts(block("firewalls", said, status)).firewalls == active
+
+
+def test_a_systemctl_that_does_not_answer_leaves_the_firewalls_unknown():
+    said = "System has not been booted with systemd as init system (PID 1). Can't operate."
+    assert "systemd" in why(facts(block("firewalls", said, 1)).firewalls)
+    assert "1 states" in why(facts(block("firewalls", "active", 0)).firewalls)
 
 
 def test_a_file_that_may_not_be_read_is_unknown():
@@ -285,7 +325,9 @@ HOSTILE = st.one_of(
 
 
 @given(
-    st.sampled_from([*BLOCKS, "service_ips.ip6", "clock", "uid", "conntrack"]),
+    st.sampled_from(
+        [*BLOCKS, "service_ips.ip6", "clock", "uid", "conntrack", "ipvs_connections", "firewalls"]
+    ),
     HOSTILE,
     st.sampled_from(["0", "1", "124", "127", "denied", "absent", "x y"]),
 )

@@ -54,6 +54,31 @@ def test_a_recorded_ipvs_node_is_seen_by_every_shell(box, shell):
     assert seen.ipvs_interface == ("10.96.0.100", "10.96.0.1")
 
 
+def test_what_is_established_is_counted_by_virtual_server_on_the_node(box, shell):
+    box.in_state("ipvs")
+    rows = [
+        "TCP 0A600064 8C2C 0A600064 0050 0AF40104 1F90 ESTABLISHED     890",
+        "TCP 0AF40101 D9F6 0A600064 0050 0AF40003 1F90 ESTABLISHED     880",
+        "TCP 0A600064 C508 0A600064 0050 0AF40104 1F90 TIME_WAIT       108",
+        "UDP 0A600064 C508 0A60000A 0035 0AF40104 0035 UDP              10",
+    ]
+    box.file("proc/net/ip_vs_conn", "\n".join(["Pro FromIP …", *rows, ""]))
+    seen = box.facts(shell)
+    assert seen.established == {ServicePort("10.96.0.100", "tcp", 80): 2}
+    assert seen.ipvs_connections == {"ESTABLISHED": 2, "TIME_WAIT": 1, "UDP": 1}
+
+
+def test_firewalls_of_the_host_are_seen_by_every_shell(box, shell):
+    box.in_state("ipvs")
+    box.printing("systemctl", {"is-active firewalld nftables": ("inactive\nactive\n", 0)})
+    (box.folder / "etc/ufw").mkdir()
+    box.file("etc/ufw/ufw.conf", "# /etc/ufw/ufw.conf\nENABLED=yes\nLOGLEVEL=low\n")
+    assert box.facts(shell).firewalls == {"nftables.service", "ufw"}
+    box.printing("systemctl", {"is-active firewalld nftables": ("inactive\ninactive\n", 3)})
+    box.file("etc/ufw/ufw.conf", "ENABLED=no\n")
+    assert box.facts(shell).firewalls == frozenset()
+
+
 CLIENTS = {
     "curl": lambda box: box.real("curl"),
     "wget": lambda box: box.real("wget"),
@@ -125,7 +150,7 @@ def test_a_missing_tool_costs_only_its_own_facts(box, missing):
         "id": {"uid"},
         "uname": {"kernel"},
         "cut": {"virtual_servers"},
-        "awk": {"ipvs_connections"},
+        "awk": {"ipvs_connections", "established"},
         "grep": {"last_sync", "sync_failures", "process_started"},
         "timeout": set(),
     }

@@ -1,0 +1,109 @@
+"""What is asked of the API server, as a table, and which of it we may do.
+
+deployments/rbac.yaml grants exactly this; a test holds the two together.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from nftwave.kube.gateway import again
+from nftwave.kube.resources import Resource
+
+if TYPE_CHECKING:
+    from nftwave.kube.gateway import Gateway
+
+REVIEWS = Resource("/apis/authorization.k8s.io/v1", "selfsubjectaccessreviews", namespaced=False)
+AT_ONCE = 8
+"""Reviews under way at once: a few round trips for all of them, and no burst."""
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """One verb on one resource.
+
+    Attributes:
+        resource: plural, with a subresource after a slash (`pods/log`).
+        namespace: empty for all of them, and for what is in none.
+        name: empty for any.
+        group: API group, empty for the core group.
+    """
+
+    verb: str
+    resource: str
+    namespace: str = ""
+    name: str = ""
+    group: str = ""
+
+    def __str__(self) -> str:
+        resource, _, subresource = self.resource.partition("/")
+        full = ".".join(filter(None, (resource, self.group)))
+        what = "/".join(filter(None, (full, self.name, subresource)))
+        return f"{self.verb} {what}" + (f" in {self.namespace}" if self.namespace else "")
+
+
+_SYSTEM = "kube-system"
+_CALICO, _OPERATOR = "crd.projectcalico.org", "operator.tigera.io"
+
+PERMISSIONS: tuple[Permission, ...] = (
+    # Which cluster, which nodes, what they serve, and who else looks after their network.
+    Permission("get", "namespaces", name=_SYSTEM),
+    Permission("list", "nodes"),
+    Permission("get", "nodes"),
+    Permission("list", "services"),
+    Permission("list", "daemonsets", group="apps"),
+    Permission("get", "services", "default", "kubernetes"),
+    Permission("get", "configmaps", _SYSTEM, "kubeadm-config"),
+    Permission("get", "configmaps", _SYSTEM, "cilium-config"),
+    Permission("get", "clusterinformations", name="default", group=_CALICO),
+    Permission("get", "felixconfigurations", name="default", group=_CALICO),
+    Permission("get", "installations", name="default", group=_OPERATOR),
+    # kube-proxy's configuration is replaced, and the ledger is kept beside it.
+    Permission("get", "configmaps", _SYSTEM, "kube-proxy"),
+    Permission("update", "configmaps", _SYSTEM, "kube-proxy"),
+    Permission("get", "configmaps", _SYSTEM, "nftwave"),
+    Permission("update", "configmaps", _SYSTEM, "nftwave"),
+    Permission("create", "configmaps", _SYSTEM),
+    # The restart annotation and the update strategy, and the controller's answer to them.
+    Permission("get", "daemonsets", _SYSTEM, "kube-proxy", "apps"),
+    Permission("patch", "daemonsets", _SYSTEM, "kube-proxy", "apps"),
+    Permission("watch", "daemonsets", _SYSTEM, group="apps"),
+    Permission("list", "controllerrevisions", _SYSTEM, group="apps"),
+    # kube-proxy's pods and the control plane's are listed, and the former watched and read.
+    Permission("list", "pods", _SYSTEM),
+    Permission("watch", "pods", _SYSTEM),
+    Permission("get", "pods/log", _SYSTEM),
+)
+
+
+def missing(gateway: Gateway) -> tuple[Permission, ...]:
+    """What the table has and we may not do, in the table's order; one review each, in parallel.
+
+    Raises:
+        ApiError: the API server refused or stayed away.
+    """
+    with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="review") as pool:
+        allowed = list(pool.map(lambda one: _allowed(gateway, one), PERMISSIONS))
+    return tuple(one for one, may in zip(PERMISSIONS, allowed, strict=True) if not may)
+
+
+def _allowed(gateway: Gateway, permission: Permission) -> bool:
+    resource, _, subresource = permission.resource.partition("/")
+    attributes: dict[str, Any] = {
+        "verb": permission.verb,
+        "group": permission.group,
+        "resource": resource,
+        "subresource": subresource,
+        "namespace": permission.namespace,
+        "name": permission.name,
+    }
+    review = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SelfSubjectAccessReview",
+        "spec": {"resourceAttributes": {k: v for k, v in attributes.items() if v}},
+    }
+    # A review keeps nothing on the server, so it may be repeated like a read.
+    answer = again(lambda: gateway.create(REVIEWS, review), may_repeat=lambda _: True)
+    return bool(answer["status"]["allowed"])

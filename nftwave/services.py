@@ -1,0 +1,82 @@
+"""Services as the API tells them: what a node's kube-proxy has to serve, and under which name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from nftwave.node.facts import ServicePort
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from nftwave.kube.resources import Object
+
+
+@dataclass(frozen=True, slots=True)
+class OpenPort:
+    """One port of a Service; `node_port` is 0 where it has none."""
+
+    protocol: str
+    port: int
+    node_port: int
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceView:
+    """A Service as kube-proxy sees it.
+
+    Attributes:
+        cluster_ips: empty for headless and ExternalName Services.
+        external_ips: spec.externalIPs, and the addresses of its load balancer.
+    """
+
+    namespace: str
+    name: str
+    cluster_ips: tuple[str, ...]
+    external_ips: tuple[str, ...]
+    ports: tuple[OpenPort, ...]
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+    @classmethod
+    def of(cls, service: Object) -> ServiceView:
+        """From the JSON of a Service."""
+        meta, spec = service["metadata"], service["spec"]
+        single = [spec["clusterIP"]] if spec.get("clusterIP") else []
+        addresses = spec.get("clusterIPs") or single
+        balancer = (service.get("status") or {}).get("loadBalancer") or {}
+        ingress = [one["ip"] for one in balancer.get("ingress") or () if one.get("ip")]
+        named = spec.get("type") == "ExternalName"
+        return cls(
+            namespace=meta["namespace"],
+            name=meta["name"],
+            cluster_ips=() if named else tuple(a for a in addresses if a != "None"),
+            external_ips=(*(spec.get("externalIPs") or ()), *ingress),
+            ports=tuple(
+                OpenPort(p.get("protocol", "TCP").lower(), p["port"], p.get("nodePort", 0))
+                for p in spec.get("ports") or ()
+            ),
+        )
+
+    def served(self) -> Iterator[ServicePort]:
+        """Every address, protocol and port of it but its NodePorts."""
+        for address in (*self.cluster_ips, *self.external_ips):
+            for port in self.ports:
+                yield ServicePort(address, port.protocol, port.port)
+
+
+def owners(services: Iterable[ServiceView]) -> dict[ServicePort, ServiceView]:
+    """The Service behind each address, protocol and port; NodePorts are not in it."""
+    return {port: service for service in services for port in service.served()}
+
+
+def node_ports(services: Iterable[ServiceView]) -> dict[tuple[str, int], ServiceView]:
+    """The Service behind each protocol and NodePort."""
+    return {
+        (port.protocol, port.node_port): service
+        for service in services
+        for port in service.ports
+        if port.node_port
+    }
