@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from nftwave.kube.gateway import Gateway
-    from nftwave.plan import Plan
 
 NAME = "nftwave"
 ENTRY = "ledger.json"
@@ -164,36 +163,4 @@ def _another_run(cluster: str) -> Conflict:
         cluster=cluster,
         unchanged="this run changed nothing after it noticed",
         next_step="let the other run end, then run this again",
-    )
-
-
-def opened(
-    before: Ledger | None, *, plan: Plan, config_data: Mapping[str, str], approval: Approval
-) -> Ledger:
-    """The entry that is written before the first change.
-
-    Where an earlier run has edited config.conf already, its original is kept: what the cluster
-    holds now is then no longer the original.
-
-    Args:
-        before: the entry of an earlier run, as preflight read it.
-        config_data: data of the kube-proxy ConfigMap as it is now, which the plan was made for.
-    """
-    entry = Ledger(
-        phase="approved",
-        plan_hash=plan.hash,
-        plan=plan.as_record(),
-        original=config_data,
-        original_strategy=plan.strategy_restored,
-        approvals=(approval,),
-        version=before.version if before else ABSENT,
-    )
-    if before is None or plan.edits_config:
-        return entry
-    return replace(
-        entry,
-        original=before.original,
-        original_strategy=before.original_strategy,
-        approvals=(*before.approvals, approval),
-        restarted_at=before.restarted_at,
     )

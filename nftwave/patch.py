@@ -1,7 +1,8 @@
-"""The change of config.conf: rehearsed by the API server, then made under its resourceVersion."""
+"""The change of config.conf: written down, rehearsed by the API server, made under its version."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nftwave.errors import Conflict
@@ -9,15 +10,49 @@ from nftwave.kube.converge import Converged, converge
 from nftwave.kube.errors import ApiConflict
 from nftwave.kube.objects import KUBE_PROXY, KUBE_SYSTEM
 from nftwave.kube.resources import CONFIG_MAPS, Object
+from nftwave.ledger import ABSENT, Ledger
 from nftwave.look import CONFIG_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from nftwave.kube.gateway import Gateway
+    from nftwave.ledger import Approval
     from nftwave.plan import Plan
 
 ATTEMPTS = 3
+
+
+def opened(
+    before: Ledger | None, plan: Plan, config_data: Mapping[str, str], approval: Approval
+) -> Ledger:
+    """The ledger's entry that is written before the first change.
+
+    Where an earlier run has edited config.conf already, its original is kept: what the cluster
+    holds now is then no longer the original.
+
+    Args:
+        before: the entry of an earlier run, as preflight read it.
+        config_data: data of the kube-proxy ConfigMap as it is now, which the plan was made for.
+    """
+    entry = Ledger(
+        phase="approved",
+        plan_hash=plan.hash,
+        plan=plan.as_record(),
+        original=config_data,
+        original_strategy=plan.strategy_restored,
+        approvals=(approval,),
+        version=before.version if before else ABSENT,
+    )
+    if before is None or plan.edits_config:
+        return entry
+    return replace(
+        entry,
+        original=before.original,
+        original_strategy=before.original_strategy,
+        approvals=(*before.approvals, approval),
+        restarted_at=before.restarted_at,
+    )
 
 
 def rehearse(gateway: Gateway, plan: Plan) -> Mapping[str, str]:

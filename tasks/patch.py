@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from nftwave import ledger, patch, progress
+from nftwave import patch, progress
 from nftwave.errors import Conflict
 from nftwave.kube import daemonset
 from tasks.step import step
@@ -56,7 +56,7 @@ def planned(run: Run) -> DaemonSetView:
 
 def _keep_original(run: Run, approval: Approval, original: Mapping[str, str]) -> Ledger:
     """In the cluster's ledger and in this run's artifacts, before anything is overwritten."""
-    entry = ledger.opened(run.ledger, plan=run.plan, config_data=original, approval=approval)
+    entry = patch.opened(run.ledger, run.plan, original, approval)
     with run.story.changing("the ledger, ConfigMap kube-system/nftwave"):
         run.record(entry)
     text = entry.original.get("config.conf", "")
