@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test check format constraints clean
+.PHONY: help demo test check bench format constraints clean
 
 help:
 	@echo "make demo                   a lab cluster of five nodes goes from ipvs to nftables"
@@ -13,6 +13,7 @@ help:
 	@echo "make demo KEEP=1            lab and UI stay up afterwards, until Ctrl-C"
 	@echo "make test                   the tests"
 	@echo "make check                  linters, types, layers"
+	@echo "make bench SIZES='100 1000' evidence of so many lab nodes, beside bare ssh"
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -34,6 +35,9 @@ check: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+bench: $(READY)
+	$(BIN)/python benchmarks/evidence.py $(SIZES)
 
 format: $(READY)
 	$(BIN)/ruff check --fix .
