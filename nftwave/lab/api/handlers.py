@@ -33,12 +33,16 @@ _COLLECTION_VERBS = {"list", "watch", "create"}
 
 
 class Handlers:
-    """Answers the calls of one cluster."""
+    """Answers the calls of one cluster.
+
+    Attributes:
+        version: what /version says.
+    """
 
     def __init__(self, store: Store, backend: Backend, *, version: str) -> None:
         self._store = store
         self._backend = backend
-        self._version = version
+        self.version = version
 
     async def answer(self, call: Call, address: str) -> Answer | Stream:
         """The answer to an allowed request; `address` is this server's host and port.
@@ -61,7 +65,7 @@ class Handlers:
         if path.startswith(_HEALTH):
             found = Answer(200, b"ok", _TEXT)
         elif path.rstrip("/") == "/version":
-            found = json_answer(200, version(self._version))
+            found = json_answer(200, version(self.version))
         elif path.startswith("/openapi/v3"):
             found = openapi(self._store.resources.values(), path)
         elif path.startswith("/api"):

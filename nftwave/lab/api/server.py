@@ -83,6 +83,10 @@ class ApiServer:
         self.url = f"https://{host}:{bound}"
         return self.url
 
+    def claim_version(self, version: str) -> None:
+        """Say another version from now on."""
+        self._handlers.version = version
+
     async def stop(self) -> None:
         """Close the port and all connections; open watches end."""
         if self._runner is not None:

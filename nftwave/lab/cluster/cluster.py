@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from nftwave.lab.api.faults import API_FAULTS
 from nftwave.lab.api.server import ApiServer
 from nftwave.lab.cluster.daemonset import DaemonSetController
-from nftwave.lab.cluster.nodecontroller import show_fault
+from nftwave.lab.cluster.mischief import Mischief
 from nftwave.lab.cluster.seed import Seed
 from nftwave.lab.kernel.services import ServiceTable
 from nftwave.lab.machinery.objects import timestamp
@@ -41,6 +41,8 @@ class Cluster:
         self.api = ApiServer(self.store, self, name=name, version=version)
         self.since = timestamp(datetime.now(UTC) - AGE)
         self.nodes = {node.name: node for node in self._nodes(addresses)}
+        self.faults: set[str] = set()  # those of no single node and not of the API server
+        self._mischief = Mischief(self)
         self._tasks: list[asyncio.Task[None]] = []
 
     def _nodes(self, addresses: Sequence[str]) -> list[SimNode]:
@@ -65,6 +67,11 @@ class Cluster:
             for name, address, subnet in zip(names, addresses, subnets, strict=False)
         ]
 
+    @property
+    def control_planes(self) -> list[str]:
+        """The names of the control plane nodes."""
+        return [name for name in self.nodes if nodes.CONTROL_PLANE_NAME in name]
+
     async def start(self, host: str, port: int = 0) -> str:
         """Fill the store, serve the API, start controllers. Returns the API's URL."""
         url = await self.api.start(host, port)
@@ -78,6 +85,7 @@ class Cluster:
 
     async def stop(self) -> None:
         """End everything."""
+        self._mischief.stop()
         for task in self._tasks:
             task.cancel()
         for node in self.nodes.values():
@@ -92,22 +100,28 @@ class Cluster:
                 node.kubelet.changed(kind, pod)
 
     def inject(self, node: str, name: str) -> None:
-        """Begin with a fault of a node, or with node `-` of the API server."""
+        """Begin with a fault of a node, or with node `-` of the cluster or its API server."""
         if name in API_FAULTS:
             self.api.faults.inject(name)
             return
-        self.nodes[node].faults.add(name)
-        show_fault(self.store, self.nodes[node], name)
+        one = self.nodes.get(node)
+        (one.faults if one else self.faults).add(name)
+        self._mischief.begin(one, name)
 
     def clear(self, node: str | None = None, name: str | None = None) -> None:
-        """End faults: of all nodes and the API server, of one of them, or one only."""
-        if node in {None, "-"} and (name is None or name in API_FAULTS):
-            self.api.faults.clear(name)
+        """End faults: of all nodes, cluster and API server, of one of them, or one only."""
+        if node in {None, "-"}:
+            if name is None or name in API_FAULTS:
+                self.api.faults.clear(name)
+            self._end(None, self.faults, name)
         for one in self.nodes.values():
             if node in {None, one.name}:
-                for fault in sorted(one.faults & {name} if name else one.faults):
-                    one.faults.discard(fault)
-                    show_fault(self.store, one, fault)
+                self._end(one, one.faults, name)
+
+    def _end(self, node: SimNode | None, faults: set[str], name: str | None) -> None:
+        for fault in sorted(faults & {name} if name else faults):
+            faults.discard(fault)
+            self._mischief.end(node, fault)
 
     async def pod_log(self, pod: Object, *, container: str | None, previous: bool) -> str | None:
         """The log of a pod's container, for the API server."""
@@ -134,7 +148,7 @@ class Cluster:
             "api": {
                 **self.api.audit.as_json(),
                 "url": self.api.url,
-                "faults": sorted(self.api.faults.active),
+                "faults": sorted(self.api.faults.active | self.faults),
             },
             "nodes": {name: node.as_json() for name, node in self.nodes.items()},
         }

@@ -12,9 +12,14 @@ from nftwave.lab.manifests import config, daemonsets, nodes, pods, services
 from nftwave.lab.node.podstatus import ContainerState, pod_status
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from nftwave.lab.cluster.cluster import Cluster
     from nftwave.lab.machinery.objects import Object
 
+# What kubeadm runs as static pods; etcd has versions of its own.
+COMPONENTS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
+ETCD = "3.6.6-0"
 ZONES = ("zone-a", "zone-b", "zone-c")
 
 
@@ -45,6 +50,8 @@ class Seed:
         ):
             made["metadata"]["creationTimestamp"] = self._cluster.since
             create("configmaps", made, manager="kubeadm")
+        for name in self._cluster.control_planes:
+            self.run_control_plane(name, self._cluster.version, components=(*COMPONENTS, "etcd"))
         self._fill_services(host, int(url.rpartition(":")[2]))
         self._fill_daemon_set()
         for node in self._cluster.nodes.values():
@@ -54,61 +61,39 @@ class Seed:
 
     def _fill_services(self, host: str, port: int) -> None:
         names = list(self._cluster.nodes)
-        first, last = names[0], names[-1]
-        image = "registry.k8s.io/coredns/coredns:v1.14.2"
+        first, middle, last = names[0], names[len(names) // 2], names[-1]
+        coredns = "registry.k8s.io/coredns/coredns:v1.14.2"
+        agnhost = "registry.k8s.io/agnhost:2.53"
         dns = [
-            self._plain_pod("coredns", "kube-system", "kube-dns", node, image)
+            self._plain_pod("coredns", "kube-system", "kube-dns", node, coredns)
             for node in (first, last)
         ]
         echo = [
-            self._plain_pod("echo", "default", "echo", node, "registry.k8s.io/agnhost:2.53")
-            for node in (names[len(names) // 2], last)
+            self._plain_pod("echo", "default", "echo", node, agnhost) for node in (middle, last)
         ]
-        dns_ports = [
-            ("dns", "UDP", 53, 53),
-            ("dns-tcp", "TCP", 53, 53),
-            ("metrics", "TCP", 9153, 9153),
-        ]
-        self._service(
-            "default", "kubernetes", services.API_SERVICE, [host], [("https", "TCP", 443, port)]
-        )
-        self._service("kube-system", "kube-dns", services.CLUSTER_DNS, dns, dns_ports)
-        self._service(
-            "default",
-            "echo",
-            services.ECHO,
-            echo,
-            [("", "TCP", 80, 8080)],
-            node_port=services.ECHO_NODE_PORT,
-        )
+        web = [self._plain_pod("web", "default", "web", last, agnhost)]
+        for wanted, backends in (
+            (services.kubernetes(port), [host]),
+            (services.DNS, dns),
+            (services.ECHOES, echo),
+            (services.WEB, web),
+            (services.SHOP, web),
+            (services.MAIL, []),
+            (services.DATABASE, echo),
+            (services.PARTNER, None),
+        ):
+            self._service(wanted, backends)
 
-    def _service(
-        self,
-        namespace: str,
-        name: str,
-        address: str,
-        backends: list[str],
-        ports: list[tuple[str, str, int, int]],
-        *,
-        node_port: int = 0,
-    ) -> None:
-        wanted: list[Object] = []
-        targets: list[Object] = []
-        for port_name, protocol, port, target in ports:
-            named = {"name": port_name} if port_name else {}
-            extra = {"nodePort": node_port} if node_port else {}
-            wanted.append(
-                {**named, "protocol": protocol, "port": port, "targetPort": target, **extra}
-            )
-            targets.append({"name": port_name, "port": target, "protocol": protocol})
-        kind = "NodePort" if node_port else "ClusterIP"
-        made = services.service(namespace, name, address, wanted, kind=kind)
+    def _service(self, wanted: services.Wanted, backends: list[str] | None) -> None:
+        """Make a Service and, unless there are no `backends` at all, its EndpointSlice."""
+        made = services.service(wanted)
         made["metadata"]["creationTimestamp"] = self._cluster.since
         self._cluster.store.create("services", made, manager="kubeadm")
-        slices = services.endpoint_slice(namespace, name, backends, targets)
-        self._cluster.store.create(
-            "endpointslices.discovery.k8s.io", slices, manager="kube-controller-manager"
-        )
+        if backends is not None:
+            endpoints = services.slice_of(wanted, backends)
+            self._cluster.store.create(
+                "endpointslices.discovery.k8s.io", endpoints, manager="kube-controller-manager"
+            )
 
     def _plain_pod(self, prefix: str, namespace: str, app: str, node: str, image: str) -> str:
         """Make a running pod of an ordinary workload; returns its address."""
@@ -116,8 +101,19 @@ class Seed:
         network = ipaddress.ip_network(simulated.kernel.pod_cidr)
         pod_ip = str(network.network_address + 2 + len(simulated.kubelet.pods))
         name = f"{prefix}-{name_suffix()}"
-        self._running(pods.plain_pod(name, namespace, app, node, image), pod_ip)
+        self.run(pods.plain_pod(name, namespace, app, node, image), pod_ip)
         return pod_ip
+
+    def run_control_plane(self, node: str, version: str, *, components: Sequence[str]) -> None:
+        """Make a control plane's static pods of that version, in the place of others."""
+        store = self._cluster.store
+        found = store.get("nodes", None, node)
+        for component in components if found else ():
+            if store.get("pods", "kube-system", f"{component}-{node}"):
+                store.delete("pods", "kube-system", f"{component}-{node}")
+            image = f"registry.k8s.io/{component}:{ETCD if component == 'etcd' else version}"
+            made = pods.static_pod(component, image, found or {})
+            self.run(made, self._cluster.nodes[node].address)
 
     def _fill_daemon_set(self) -> None:
         made = daemonsets.kube_proxy(self._cluster.version)
@@ -127,9 +123,9 @@ class Seed:
         first = daemonsets.controller_revision(daemon_set, revision, 1)
         self._cluster.store.create(REVISIONS, first, manager="kube-controller-manager")
         for node in self._cluster.nodes.values():
-            self._running(pods.daemon_pod(daemon_set, node.name, revision), node.address)
+            self.run(pods.daemon_pod(daemon_set, node.name, revision), node.address)
 
-    def _running(self, pod: Object, pod_ip: str) -> None:
+    def run(self, pod: Object, pod_ip: str) -> None:
         """Make a pod that has been running for long."""
         node = self._cluster.nodes[pod["spec"]["nodeName"]]
         pod["metadata"]["creationTimestamp"] = self._cluster.since

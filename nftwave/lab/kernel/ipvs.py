@@ -57,11 +57,12 @@ class Connection:
 def virtual_servers(
     ports: Iterable[ServicePort], node_ips: Sequence[str], scheduler: str
 ) -> list[VirtualServer]:
-    """What the ipvs proxier makes of the Services: ClusterIPs, and NodePorts on each address."""
-    found = []
+    """What the ipvs proxier makes of the Services: their addresses, NodePorts on each address."""
+    found: list[VirtualServer] = []
     for port in ports:
-        found.append(
-            VirtualServer(port.protocol, port.cluster_ip, port.port, scheduler, port.endpoints)
+        found.extend(
+            VirtualServer(port.protocol, address, port.port, scheduler, port.endpoints)
+            for address in port.addresses
         )
         if port.node_port:
             found.extend(

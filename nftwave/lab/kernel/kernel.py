@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import weakref
 import zlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from nftwave.lab.kernel import ipvs
+from nftwave.lab.kernel import ipvs, lies
 from nftwave.lab.kernel.iptablestables import base_tables
 from nftwave.lab.kernel.proxyrules import ProxySettings
 from nftwave.lab.kernel.proxytable import proxy_table
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from nftwave.lab.kernel.flows import Flow
     from nftwave.lab.kernel.nftables import Table
-    from nftwave.lab.kernel.services import ServiceTable
+    from nftwave.lab.kernel.services import ServicePort, ServiceTable
 
 RELEASE = "6.1.0-50-amd64"
 OLD_RELEASE = "5.10.0-34-amd64"  # Debian 11
@@ -35,12 +39,20 @@ class Interface:
 
 @dataclass(slots=True)
 class Kernel:
-    """Kernel state of one node. kube-proxy changes it, commands on the node look at it."""
+    """Kernel state of one node. kube-proxy changes it, commands on the node look at it.
+
+    Attributes:
+        faults: names of the node's faults.
+        frozen: the Services as they were when kube-proxy died; None while one keeps up with them.
+        foreign: virtual servers that somebody else than kube-proxy made.
+        connections: those of pods through ipvs; `flows` are those of programs on the node.
+    """
 
     node_name: str
     node_ip: str
     pod_cidr: str
     services: ServiceTable
+    faults: Collection[str] = ()
     release: str = RELEASE
     ipvs_loaded: bool = False
     ipvs_active: bool = False
@@ -48,7 +60,10 @@ class Kernel:
     left_behind: bool = False
     proxy_families: list[str] = field(default_factory=list)
     proxy_settings: ProxySettings = field(default_factory=ProxySettings)
+    frozen: tuple[ServicePort, ...] | None = None
+    foreign: list[ipvs.VirtualServer] = field(default_factory=list)
     connections: list[ipvs.Connection] = field(default_factory=list)
+    flows: weakref.WeakSet[Flow] = field(default_factory=weakref.WeakSet)
 
     @property
     def version(self) -> tuple[int, int]:
@@ -66,13 +81,33 @@ class Kernel:
         """The node's address in its pod network."""
         return self.pod_cidr.rpartition(".")[0] + ".1"
 
+    def ports(self) -> tuple[ServicePort, ...]:
+        """The Services as the last kube-proxy that kept up with them left them."""
+        return self.services.ports() if self.frozen is None else self.frozen
+
+    def freeze(self) -> None:
+        """kube-proxy died: what is there stays as it is."""
+        self.frozen = self.ports()
+
+    def follow(self) -> None:
+        """A kube-proxy keeps up with the Services."""
+        self.frozen = None
+
+    def families_in_tables(self) -> list[str]:
+        """The families that have a table of kube-proxy."""
+        return lies.families_held(self.faults, self.proxy_families)
+
+    def services_in_tables(self) -> tuple[ServicePort, ...]:
+        """The Services that kube-proxy's tables hold."""
+        return lies.ports_held(self.faults, self.ports())
+
     def tables(self) -> list[Table]:
         """All nftables tables, in the order of `nft list tables`."""
         found = base_tables(ipvs=self.ipvs_active, left_behind=self.left_behind)
-        ports = self.services.ports()
+        ports = self.services_in_tables()
         found += [
             proxy_table(family, ports, [self.node_ip], self.proxy_settings)
-            for family in self.proxy_families
+            for family in self.families_in_tables()
         ]
         return found
 
@@ -81,11 +116,16 @@ class Kernel:
         return [table.key for table in self.tables()]
 
     def virtual_servers(self) -> list[ipvs.VirtualServer]:
-        """The virtual servers of the ipvs proxier; it follows the Services while it is active."""
+        """The virtual servers of the ipvs proxier while it is active, and those of others."""
         if not self.ipvs_active:
-            return []
+            return self.foreign
         addresses = [self.node_ip, self.gateway]
-        return ipvs.virtual_servers(self.services.ports(), addresses, self.scheduler)
+        return ipvs.virtual_servers(self.ports(), addresses, self.scheduler) + self.foreign
+
+    def ipvs_connections(self) -> list[ipvs.Connection]:
+        """The connections that ipvs carries."""
+        mine = [flow.in_ipvs() for flow in self.flows if flow.through == "ipvs" and not flow.cut]
+        return self.connections + mine
 
     def interfaces(self) -> list[Interface]:
         """Interfaces, kube-ipvs0 among them where the ipvs proxier is active."""
@@ -110,7 +150,8 @@ class Kernel:
         """Addresses of an interface with their prefix lengths."""
         if interface.name == "kube-ipvs0":
             return [
-                (port, 32) for port in sorted({one.cluster_ip for one in self.services.ports()})
+                (address, 32)
+                for address in sorted({one for port in self.ports() for one in port.addresses})
             ]
         return {
             "lo": [("127.0.0.1", 8)],
@@ -126,16 +167,29 @@ class Kernel:
         """The first sync of the ipvs proxier."""
         self.ipvs_loaded = self.ipvs_active = True
         self.scheduler = scheduler
+        self.follow()
+
+    def add_foreign(self, server: ipvs.VirtualServer) -> None:
+        """Somebody else than kube-proxy makes a virtual server."""
+        self.ipvs_loaded = True
+        self.foreign = [server]
 
     def wipe_ipvs(self) -> None:
         """Flush ipvs as kube-proxy does on its way to nftables: everything goes, at once.
 
         Virtual servers of others and established connections go too (measured, 1.36.2).
         """
+        if "ipvs-left" in self.faults:
+            return
         self.left_behind = self.left_behind or self.ipvs_active
         self.ipvs_active = False
-        self.connections = []
+        self.foreign, self.connections = [], []
+        for flow in self.flows:
+            flow.cut = flow.cut or flow.through == "ipvs"
 
     def conntrack_count(self) -> int:
         """Entries in the connection table."""
-        return 40 + zlib.crc32(self.node_name.encode()) % 300 + len(self.connections)
+        if "conntrack-full" in self.faults:
+            return int(lies.NEARLY_FULL * CONNTRACK_MAX)
+        others = 40 + zlib.crc32(self.node_name.encode()) % 300
+        return others + len(self.connections) + len(self.flows)

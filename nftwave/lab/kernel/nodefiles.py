@@ -103,7 +103,7 @@ def shown(kernel: Kernel) -> dict[str, Show]:
         found[f"{base}/address"] = _line(interface.address)
     if kernel.ipvs_loaded:
         found["/proc/net/ip_vs"] = lambda: ipvs.show_table(
-            kernel.virtual_servers(), kernel.connections
+            kernel.virtual_servers(), kernel.ipvs_connections()
         )
-        found["/proc/net/ip_vs_conn"] = lambda: ipvs.show_connections(kernel.connections)
+        found["/proc/net/ip_vs_conn"] = lambda: ipvs.show_connections(kernel.ipvs_connections())
     return found

@@ -54,7 +54,11 @@ def collections(
             service_key,
             True,
             "vmap to drop or reject packets to services with no endpoints",
-            tuple(Element((p.cluster_ip, p.protocol, p.port), reject) for p in unserved),
+            tuple(
+                Element((address, p.protocol, p.port), reject)
+                for p in unserved
+                for address in p.addresses
+            ),
         ),
         Collection(
             "no-endpoint-nodeports",
@@ -75,7 +79,12 @@ def collections(
             True,
             "ClusterIP, ExternalIP and LoadBalancer IP traffic",
             tuple(
-                Element((p.cluster_ip, p.protocol, p.port), f"service-{p.chain}") for p in served
+                Element((address, p.protocol, p.port), f"{kind}-{p.chain}")
+                for p in served
+                for address, kind in (
+                    (p.cluster_ip, "service"),
+                    *((one, "external") for one in p.external_ips),
+                )
             ),
         ),
         Collection(

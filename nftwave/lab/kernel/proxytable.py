@@ -108,7 +108,7 @@ def _service_chains(
     for port in ports:
         if port.endpoints:
             chains.append(Chain(f"service-{port.chain}", (forward(family, port),)))
-            if port.node_port:
+            if port.node_port or port.external_ips:
                 chains.append(_external(port, mark))
     return chains
 

@@ -27,6 +27,13 @@ class ServicePort:
     port: int
     node_port: int
     endpoints: tuple[tuple[str, int], ...]
+    external_ips: tuple[str, ...] = ()
+    """External IPs and those of load balancers."""
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Where it is served on every node."""
+        return (self.cluster_ip, *self.external_ips)
 
     @property
     def family(self) -> str:
@@ -48,6 +55,7 @@ class ServiceTable:
         self._store = store
         self._changes = store.subscribe(SERVICES, ENDPOINTS, limit=0)
         self._ports = tuple(_ports(store))
+        self._endpoints: dict[tuple[str, int], ServicePort] | None = None
 
     def ports(self) -> tuple[ServicePort, ...]:
         """All ports, as the API has them now."""
@@ -55,7 +63,15 @@ class ServiceTable:
         if self._changes.overrun:
             self._changes = self._store.subscribe(SERVICES, ENDPOINTS, limit=0)
             self._ports = tuple(_ports(self._store))
+            self._endpoints = None
         return self._ports
+
+    def endpoints(self) -> dict[tuple[str, int], ServicePort]:
+        """The Service ports behind which an address and port stand."""
+        ports = self.ports()
+        if self._endpoints is None:
+            self._endpoints = {endpoint: port for port in ports for endpoint in port.endpoints}
+        return self._endpoints
 
 
 def _ports(store: Store) -> list[ServicePort]:
@@ -80,10 +96,21 @@ def _ports(store: Store) -> list[ServicePort]:
                     port["port"],
                     port.get("nodePort", 0),
                     _endpoints(slices.get(key, []), port),
+                    _external_ips(service, address),
                 )
                 for port in spec.get("ports", [])
             )
     return found
+
+
+def _external_ips(service: Object, cluster_ip: str) -> tuple[str, ...]:
+    """The external and load-balancer addresses of the ClusterIP's family."""
+    ingress = service.get("status", {}).get("loadBalancer", {}).get("ingress") or []
+    found = [
+        *service["spec"].get("externalIPs", []),
+        *(one["ip"] for one in ingress if "ip" in one),
+    ]
+    return tuple(address for address in found if (":" in address) == (":" in cluster_ip))
 
 
 def _endpoints(slices: list[Object], port: Object) -> tuple[tuple[str, int], ...]:

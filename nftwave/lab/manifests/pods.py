@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from typing import TYPE_CHECKING, Any
 
@@ -130,6 +131,38 @@ def plain_pod(name: str, namespace: str, app: str, node: str, image: str) -> Obj
         },
         "status": {"phase": "Pending", "qosClass": "BestEffort"},
     }
+
+
+def static_pod(component: str, image: str, node: Object) -> Object:
+    """The mirror of a control plane's static pod, as kubeadm and kubelet make it."""
+    name = node["metadata"]["name"]
+    digest = hashlib.md5(f"{component} {image}".encode(), usedforsecurity=False).hexdigest()
+    owner = {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "name": name,
+        "uid": node["metadata"]["uid"],
+        "controller": True,
+    }
+    made = plain_pod(f"{component}-{name}", "kube-system", component, name, image)
+    metadata = {
+        **made["metadata"],
+        "labels": {"component": component, "tier": "control-plane"},
+        "annotations": {
+            "kubernetes.io/config.hash": digest,
+            "kubernetes.io/config.mirror": digest,
+            "kubernetes.io/config.source": "file",
+        },
+        "ownerReferences": [owner],
+    }
+    spec = {
+        **{key: value for key, value in made["spec"].items() if "serviceAccount" not in key},
+        "hostNetwork": True,
+        "priority": 2000001000,
+        "priorityClassName": "system-node-critical",
+        "tolerations": [{"operator": "Exists", "effect": "NoExecute"}],
+    }
+    return {**made, "metadata": metadata, "spec": spec}
 
 
 def container_id() -> str:

@@ -67,6 +67,14 @@ class Kubelet:
                 self._start(worker.end(pod))
             worker.ending = True
 
+    def kill_kube_proxy(self, code: int) -> None:
+        """Kube-proxy's process is killed; its container starts again in the same pod."""
+        for worker in self.pods.values():
+            pod = self.store.get("pods", worker.namespace, worker.name)
+            if worker.proxy and worker.container.running and not worker.ending and pod:
+                worker.stop()
+                worker.task = self._start(worker.restart(pod, code))
+
     def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task: asyncio.Task[None] = asyncio.get_running_loop().create_task(work)
         self.tasks.add(task)

@@ -45,7 +45,7 @@ class SimNode:
         self.address = address
         self.pace = pace
         self.faults: set[str] = set()
-        self.kernel = Kernel(name, address, pod_cidr, services)
+        self.kernel = Kernel(name, address, pod_cidr, services, self.faults)
         self.kubelet = Kubelet(self, store, version)
         self.proxy: KubeProxy | None = None
         self.processes: dict[int, Process] = {}
@@ -110,7 +110,7 @@ class SimNode:
             "serviceIps": service_ips,
             "virtualServers": [one.as_json() for one in kernel.virtual_servers()],
             "interfaces": [one.name for one in kernel.interfaces()],
-            "connections": len(kernel.connections),
+            "connections": len(kernel.ipvs_connections()),
             "kubeProxy": self._kube_proxy_json(),
             "ssh": {"connections": self.ssh_connections, "commands": self.ssh_commands},
             "faults": sorted(self.faults),

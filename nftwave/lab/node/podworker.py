@@ -52,20 +52,32 @@ class PodWorker:
         await self.kubelet.node.pace.sleep(PREPARE)
         self._report()
         await self._pull(pod)
-        delay = 0.0
+        await self._keep_running(pod, 0.0)
+
+    async def _keep_running(self, pod: Object, delay: float) -> None:
         while True:
             code, started = await self._run_container(pod)
-            await self.kubelet.awake()
-            self._exited(code, started, delay)
-            if delay:
-                message = (
-                    f"Back-off restarting failed container {_container(pod)} in pod "
-                    f"{self.name}_{self.namespace}({self.uid})"
-                )
-                self._event(pod, "BackOff", message, warning=True)
-                await self.kubelet.node.pace.sleep(delay)
-            delay = min(delay * 2 or BACK_OFF, LONGEST_BACK_OFF)
-            self.container.restarts += 1
+            delay = await self._died(pod, code, started, delay)
+
+    async def _died(self, pod: Object, code: int, started: str, delay: float) -> float:
+        """Say so, and wait until it is time for the next start; gives the delay after that."""
+        await self.kubelet.awake()
+        self._exited(code, started, delay)
+        if delay:
+            message = (
+                f"Back-off restarting failed container {_container(pod)} in pod "
+                f"{self.name}_{self.namespace}({self.uid})"
+            )
+            self._event(pod, "BackOff", message, warning=True)
+            await self.kubelet.node.pace.sleep(delay)
+        self.container.restarts += 1
+        return min(delay * 2 or BACK_OFF, LONGEST_BACK_OFF)
+
+    async def restart(self, pod: Object, code: int) -> None:
+        """Its container was killed: start it again, at first without a delay."""
+        started = self.container.state["running"]["startedAt"]
+        delay = await self._died(pod, code, started, 0.0)
+        await self._keep_running(pod, delay)
 
     async def _pull(self, pod: Object) -> None:
         """Have the image; while it cannot be pulled, say so as the kubelet does."""
@@ -87,16 +99,17 @@ class PodWorker:
                 self.container.state = {"waiting": {"reason": reason, "message": message}}
                 self._report()
                 await self.kubelet.node.pace.sleep(pause)
-        self._event(
-            pod,
-            "Pulled",
-            f'Container image "{image}" already present on machine and can be accessed by the pod',
-        )
 
     async def _run_container(self, pod: Object) -> tuple[int, str]:
         """Run the container to its end: exit status and when it started."""
         await self.kubelet.node.pace.sleep(CREATE)
         await self.kubelet.awake()
+        image = pod["spec"]["containers"][0]["image"]
+        self._event(
+            pod,
+            "Pulled",
+            f'Container image "{image}" already present on machine and can be accessed by the pod',
+        )
         self._event(pod, "Created", "Container created")
         started = timestamp()
         self.container.container_id = container_id()
@@ -106,12 +119,12 @@ class PodWorker:
             self._report()
             await asyncio.Event().wait()
         self.previous_log = self.proxy.log.text if self.proxy else None
-        self.proxy = self.kubelet.node.proxy = self.kubelet.kube_proxy()
+        proxy = self.proxy = self.kubelet.node.proxy = self.kubelet.kube_proxy()
         self._report()
         try:
-            return await self.proxy.run(self.kubelet.config(pod)), started
+            return await proxy.run(self.kubelet.config(pod)), started
         finally:
-            self.proxy.serving = False
+            proxy.stop()
 
     def _exited(self, code: int, started: str, delay: float) -> None:
         """The container died: say so, and how long until the next start."""
@@ -151,7 +164,7 @@ class PodWorker:
         if self.task:
             self.task.cancel()
         if self.proxy:
-            self.proxy.serving = False
+            self.proxy.stop()
             if self.kubelet.node.proxy is self.proxy:
                 self.kubelet.node.proxy = None
 

@@ -85,7 +85,12 @@ def _service_ports(service: Object) -> str:
 
 
 def _external_ip(service: Object) -> str:
-    return ",".join(service["spec"].get("externalIPs", [])) or "<none>"
+    spec = service["spec"]
+    ingress = service.get("status", {}).get("loadBalancer", {}).get("ingress") or []
+    found = [*(one.get("ip", "") for one in ingress), *spec.get("externalIPs", [])]
+    if spec.get("type") == "LoadBalancer":
+        return ",".join(found) or "<pending>"
+    return ",".join(found) or spec.get("externalName") or "<none>"
 
 
 def _slice_ports(endpoint_slice: Object) -> str:

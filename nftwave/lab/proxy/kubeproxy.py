@@ -33,6 +33,10 @@ WIPE = 0.5
 FIRST_SYNC = (3.0, 11.0)  # after the start, IPv4
 SECOND_FAMILY = 1.5
 SLOW = 10
+ELDER = 3 * 3600.0  # how much longer the process of the fault other-process has been running
+# Faults of a kube-proxy that never gets to its first sync; the last two find tables there.
+NEVER_SYNCS = frozenset({"never-syncs", "stale-tables", "other-process"})
+TABLES_OF_OTHERS = frozenset({"stale-tables", "other-process"})
 METRICS_PORT, HEALTH_PORT = 10249, 10256
 TEXT = "text/plain; charset=utf-8"
 IPVS_DEPRECATED_IN = 35  # minor version
@@ -85,6 +89,8 @@ class KubeProxy:
         await self.pace.sleep(START)
         if self.config.mode == "nftables":
             await self._leave_ipvs()
+            while "ready-without-rules" in self.faults:
+                await self.pace.sleep(1)
         self._log_start(self.config)
         if self._deprecated(self.config):
             self.warn()
@@ -132,6 +138,7 @@ class KubeProxy:
 
     async def _sync(self, config: Config) -> None:
         """The first sync of each family; afterwards the kernel follows the Services."""
+        await self._meet_others(config)
         low, high = FIRST_SYNC
         seed = zlib.crc32(self.node_name.encode()) % 100 / 100
         delay = low + (high - low) * seed if config.mode == "nftables" else low
@@ -140,8 +147,7 @@ class KubeProxy:
             # Asked again each time, so that clearing the fault helps a sync that is under way.
             if "slow-sync" in self.faults:
                 await self.pace.sleep(delay)
-        while "never-syncs" in self.faults:
-            await self.pace.sleep(1)
+        self.kernel.follow()
         for family, name in (("ip", "IPv4"), ("ip6", "IPv6")):
             if config.mode == "nftables":
                 if family not in self.kernel.proxy_families:
@@ -152,6 +158,22 @@ class KubeProxy:
                 self.kernel.start_ipvs(config.scheduler)
             self.synced[name] = time.time()
             await self.pace.sleep(SECOND_FAMILY)
+
+    async def _meet_others(self, config: Config) -> None:
+        """The faults of a process that never syncs; tables may be there without it."""
+        if config.mode == "nftables" and TABLES_OF_OTHERS & set(self.faults):
+            if "other-process" in self.faults:
+                self.kernel.follow()
+            self.kernel.proxy_families = ["ip", "ip6"]
+            self.kernel.proxy_settings = config.settings
+        while NEVER_SYNCS & set(self.faults):
+            await self.pace.sleep(1)
+
+    def stop(self) -> None:
+        """The process ends: nobody answers, nobody keeps up with the Services."""
+        if self.serving:
+            self.serving = False
+            self.kernel.freeze()
 
     def answer(self, port: int, path: str) -> Answer | None:
         """What its HTTP servers answer; None where nobody listens."""
@@ -174,7 +196,11 @@ class KubeProxy:
         return None
 
     def _metrics(self) -> Answer:
-        text = metrics(self.mode or "", self.synced, self.started, self.version)
+        started, synced = self.started, self.synced
+        if "other-process" in self.faults and self.mode == "nftables":
+            moment = time.time()
+            started, synced = started - ELDER, {"IPv4": moment, "IPv6": moment}
+        text = metrics(self.mode or "", synced, started, self.version)
         return Answer(200, "text/plain; version=0.0.4; charset=utf-8", text)
 
     def _configz(self, config: Config) -> Answer:

@@ -67,8 +67,18 @@ _REQUIRED: Mapping[str, tuple[tuple[str, ...], ...]] = {
 }
 
 
+def _required(resource: Resource, obj: Object) -> tuple[tuple[str, ...], ...]:
+    spec = obj.get("spec") or {}
+    # Kubernetes source, ValidateService: headless and external ones may do without ports.
+    if resource.key == "services" and (
+        spec.get("type") == "ExternalName" or spec.get("clusterIP") == "None"
+    ):
+        return ()
+    return _REQUIRED.get(resource.key, ())
+
+
 def _check_required(resource: Resource, obj: Object) -> None:
-    missing = [path for path in _REQUIRED.get(resource.key, ()) if not _has(obj, path)]
+    missing = [path for path in _required(resource, obj) if not _has(obj, path)]
     if missing:
         causes = [Cause("FieldValueRequired", "Required value", ".".join(path)) for path in missing]
         raise status.invalid(resource, obj["metadata"]["name"], causes)

@@ -116,7 +116,7 @@ def test_a_mistake_in_a_fault_of_the_start_is_said_before_anything_runs(director
 
 def test_faults_lists_each_with_one_line():
     lines = lab("faults").output.splitlines()
-    assert len(lines) == 14
+    assert len(lines) == 29
     assert all(len(line.split(maxsplit=1)) == 2 for line in lines)
 
 

@@ -160,7 +160,7 @@ def test_new_services_appear_in_the_tables(fresh):
                     {
                         "apiVersion": "v1",
                         "kind": "Service",
-                        "metadata": {"name": "web", "namespace": "default"},
+                        "metadata": {"name": "blog", "namespace": "default"},
                         "spec": {
                             "clusterIP": "10.96.7.7",
                             "clusterIPs": ["10.96.7.7"],
@@ -172,9 +172,9 @@ def test_new_services_appear_in_the_tables(fresh):
                         "kind": "EndpointSlice",
                         "addressType": "IPv4",
                         "metadata": {
-                            "name": "web-1",
+                            "name": "blog-1",
                             "namespace": "default",
-                            "labels": {"kubernetes.io/service-name": "web"},
+                            "labels": {"kubernetes.io/service-name": "blog"},
                         },
                         "endpoints": [{"addresses": ["10.244.0.9"]}],
                         "ports": [{"name": "", "port": 8443, "protocol": "TCP"}],
