@@ -102,7 +102,7 @@ def _line(step: str, text: str, *, dim: bool = False) -> str:
 
 def emit(value: Mapping[str, Any] | Sequence[Any], output: str) -> None:
     """Print data as JSON or YAML."""
-    text = json.dumps(value, indent=2, default=_plain, ensure_ascii=False)
+    text = json.dumps(_plain(value), indent=2, ensure_ascii=False)
     if output == "json":
         sys.stdout.write(text + "\n")
         return
@@ -114,11 +114,18 @@ def emit(value: Mapping[str, Any] | Sequence[Any], output: str) -> None:
 
 
 def _plain(value: object) -> object:
-    if isinstance(value, frozenset | set):
-        return sorted(value)
+    """As JSON can say it; a key of several parts, such as a Service port, is joined."""
     if isinstance(value, Mapping):
-        return dict(value)
-    return str(value)
+        return {_key(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, frozenset | set):
+        return [_plain(item) for item in sorted(value)]
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value if value is None or isinstance(value, str | int | float | bool) else str(value)
+
+
+def _key(key: object) -> str:
+    return " . ".join(map(str, key)) if isinstance(key, tuple) else str(key)
 
 
 def show_error(error: NftwaveError) -> None:
@@ -130,14 +137,21 @@ def show_error(error: NftwaveError) -> None:
 
 
 def findings_text(findings: Sequence[Finding]) -> Text:
-    """Findings, most severe first; why it matters and the remedy below what was seen."""
+    """Findings, most severe first; why it matters and the remedy below what was seen.
+
+    The same on many nodes is one entry.
+    """
+    from nftwave.findings import fold
+
     text = Text()
-    for f in findings:
-        text.append(f"{f.severity:<8}", SEVERITY[f.severity])
-        text.append(f" {f.code}  ", "bold")
-        text.append(f"{f.subject}: {f.evidence}\n")
-        text.append(f"         {f.why}\n", "dim")
-        text.append(f"         → {f.remedy}\n")
+    for one in fold(findings):
+        text.append(f"{one.severity:<8}", SEVERITY[one.severity])
+        text.append(f" {one.code}  ", "bold")
+        text.append(f"{one.seen()}\n")
+        text.append(f"         {one.why}\n", "dim")
+        if one.waived:
+            text.append(f"         waived: {one.waived}\n", "yellow")
+        text.append(f"         → {one.remedy}\n")
     return text
 
 
@@ -192,6 +206,8 @@ def show_plan(plan: Plan) -> None:
         OUT.print(Text(f"    {change.why}", "dim"))
     for note in plan.notes:
         OUT.print(Text(note, "dim"))
+    for what, reason in plan.waivers:
+        OUT.print(Text(f"waived: {what}: {reason}", "yellow"))
     rows = [
         {
             "node": n.name,
