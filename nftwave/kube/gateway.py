@@ -43,6 +43,8 @@ READ_TIMEOUT = 60.0
 """Seconds: the API server itself gives up on a request after 60 s (--request-timeout)."""
 ATTEMPTS = 8
 """How often a read is tried: with the waits below for 26 s at least."""
+FIRST_ATTEMPTS = 3
+"""The same until the server has answered for the first time: a wrong address is told at once."""
 LONGEST_WAIT = 10.0
 
 
@@ -64,6 +66,7 @@ class Gateway:
 
     def __init__(self, client: ApiClient, cluster: str) -> None:
         self._client = client
+        self._reached = False
         self.cluster = cluster
 
     def close(self) -> None:
@@ -209,7 +212,15 @@ class Gateway:
             query["continue"] = more
 
     def _read(self, path: str, query: Mapping[str, Any] | None = None) -> bytes:
-        return again(lambda: self._body("GET", path, query), may_repeat=lambda _: True)
+        return again(
+            lambda: self._body("GET", path, query),
+            may_repeat=lambda _: True,
+            attempts=self._attempts,
+        )
+
+    @property
+    def _attempts(self) -> int:
+        return ATTEMPTS if self._reached else FIRST_ATTEMPTS
 
     def _change(
         self,
@@ -226,6 +237,7 @@ class Gateway:
             again(
                 lambda: self._body(method, path, query, body, content_type),
                 may_repeat=lambda error: dry_run or error.carried_out is False,
+                attempts=self._attempts,
             )
         )
 
@@ -244,6 +256,7 @@ class Gateway:
             data: bytes = response.data
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise self._lost(error) from error
+        self._reached = True
         if response.status >= HTTPStatus.BAD_REQUEST:
             retry_after = response.headers.get("Retry-After")
             raise from_answer(response.status, data, cluster=self.cluster, retry_after=retry_after)
@@ -309,17 +322,22 @@ class Gateway:
         )
 
 
-def again(call: Callable[[], T], *, may_repeat: Callable[[ApiUnavailable], bool]) -> T:
+def again(
+    call: Callable[[], T],
+    *,
+    may_repeat: Callable[[ApiUnavailable], bool],
+    attempts: int,
+) -> T:
     """`call()`, repeated with growing waits while it fails with something that may pass.
 
     Waits are the server's Retry-After where it names one, else 0.25 s doubled each time, at most
     `LONGEST_WAIT`, with jitter so that many clients do not come back at once.
     """
-    for attempt in range(ATTEMPTS):
+    for attempt in range(attempts):
         try:
             return call()
         except ApiUnavailable as error:
-            if attempt == ATTEMPTS - 1 or not may_repeat(error):
+            if attempt == attempts - 1 or not may_repeat(error):
                 raise
             wait = error.retry_after or min(0.25 * 2**attempt, LONGEST_WAIT)
             time.sleep(wait * random.uniform(1, 1.25))  # noqa: S311 (jitter, not a secret)

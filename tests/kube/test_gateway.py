@@ -110,8 +110,7 @@ def test_an_object_that_somebody_puts_back_is_a_conflict(gateway):
         converge(lambda: made, lambda now: now["data"] == {"a": "2"}, lambda now: now)
 
 
-def test_a_server_that_is_not_there_is_unavailable_and_was_not_changed(api, monkeypatch):
-    monkeypatch.setattr("nftwave.kube.gateway.ATTEMPTS", 1)
+def test_a_server_that_is_not_there_is_unavailable_and_was_not_changed(api):
     gateway = api.gateway()
     api.run(api.api.stop())
     with pytest.raises(ApiUnavailable, match="no answer from the API server") as error:
