@@ -12,6 +12,10 @@ class Pace:
 
     speed: float = 1.0
 
+    def lasts(self, seconds: float) -> float:
+        """How long so many seconds of a real node last here."""
+        return seconds / self.speed
+
     async def sleep(self, seconds: float) -> None:
         """Let as much time pass as `seconds` of a real node."""
-        await asyncio.sleep(seconds / self.speed)
+        await asyncio.sleep(self.lasts(seconds))

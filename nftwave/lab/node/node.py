@@ -6,20 +6,33 @@ from typing import TYPE_CHECKING, Any
 
 from nftwave.lab.kernel import nodefiles
 from nftwave.lab.kernel.kernel import OLD_RELEASE, RELEASE, Kernel
+from nftwave.lab.node.dialling import dial
 from nftwave.lab.node.kubelet import Kubelet
 from nftwave.lab.shell.files import Files
-from nftwave.lab.tools import awk, characters, http, launchers, network, patterns, sed, system, text
+from nftwave.lab.tools import (
+    awk,
+    characters,
+    http,
+    launchers,
+    netcat,
+    network,
+    patterns,
+    sed,
+    system,
+    text,
+)
 
 if TYPE_CHECKING:
     from nftwave.lab.kernel.services import ServiceTable
     from nftwave.lab.pace import Pace
     from nftwave.lab.proxy.kubeproxy import KubeProxy
-    from nftwave.lab.shell.process import Call, Process, Tool
+    from nftwave.lab.shell.process import Connection, Process, Tool
     from nftwave.lab.store.store import Store
+    from nftwave.lab.tools.answers import Answer
 
 COMMON: dict[str, Tool] = {
     name: tool
-    for module in (text, characters, patterns, sed, awk, system, launchers)
+    for module in (text, characters, patterns, sed, awk, system, launchers, http, netcat)
     for name, tool in module.TOOLS.items()
 }
 # Debian keeps these where the PATH of an ordinary user's SSH command does not look.
@@ -72,15 +85,17 @@ class SimNode:
             return None
         if name in network.KERNEL_TOOLS:
             return network.bound(self.kernel, network.KERNEL_TOOLS[name])
-        return {"curl": self._curl, "wget": self._wget}.get(name) or COMMON.get(name)
+        return COMMON.get(name)
 
-    async def _curl(self, call: Call) -> int:
-        return await http.curl(call, self.answer)
+    async def connect(self, protocol: str, host: str, port: int) -> Connection:
+        """Connect by `tcp` or `udp`. Raises ConnectError."""
+        return await dial(self, protocol, host, port)
 
-    async def _wget(self, call: Call) -> int:
-        return await http.wget(call, self.answer)
+    def lasts(self, seconds: float) -> float:
+        """How long so many seconds of the node last here."""
+        return self.pace.lasts(seconds)
 
-    def answer(self, port: int, path: str) -> http.Answer | None:
+    def answer(self, port: int, path: str) -> Answer | None:
         """What a GET to a port of the node is answered; None: nobody listens."""
         return self.proxy.answer(port, path) if self.proxy else None
 

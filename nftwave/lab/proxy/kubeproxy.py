@@ -19,7 +19,7 @@ from nftwave.lab.proxy.config import BadConfig, Config, load
 from nftwave.lab.proxy.defaults import completed
 from nftwave.lab.proxy.klog import Log, now
 from nftwave.lab.proxy.metrics import metrics
-from nftwave.lab.tools.http import Answer
+from nftwave.lab.tools.answers import Answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection

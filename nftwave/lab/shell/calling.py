@@ -26,7 +26,8 @@ async def simple(shell: Shell, command: syntax.Simple) -> None:
     try:
         streams = await redirected(shell, command.redirections)
     except FileError as error:
-        await shell.complain(f"{command.line}: {error}")
+        words_of_shell = shell.dialect.bad_redirection
+        await shell.complain(words_of_shell.format(line=command.line, error=error))
         shell.status = 2 if shell.dialect is DASH else 1
         return
     if not words:

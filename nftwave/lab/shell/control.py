@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from nftwave.lab.shell import expansion
 from nftwave.lab.shell.files import FileError
-from nftwave.lab.shell.flow import LoopExit
+from nftwave.lab.shell.flow import DASH, LoopExit
 from nftwave.lab.shell.language import syntax
 from nftwave.lab.shell.redirection import redirected
 
@@ -38,8 +38,9 @@ async def compound(
             case syntax.Case():
                 await _case(shell, command)
     except FileError as error:
-        await shell.complain(f"{shell.line}: {error}")
-        shell.status = 2
+        words_of_shell = shell.dialect.bad_redirection
+        await shell.complain(words_of_shell.format(line=shell.line, error=error))
+        shell.status = 2 if shell.dialect is DASH else 1
     finally:
         shell.streams = before
 

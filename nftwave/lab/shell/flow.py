@@ -13,16 +13,22 @@ class Dialect:
     unset: str
     not_found: str
     escapes_in_echo: bool
+    bad_redirection: str
 
 
 DASH = Dialect(
-    "sh", "parameter not set", "{shell}: {line}: {name}: not found", escapes_in_echo=True
+    "sh",
+    "parameter not set",
+    "{shell}: {line}: {name}: not found",
+    escapes_in_echo=True,
+    bad_redirection="{line}: {error}",
 )
 BASH = Dialect(
     "bash",
     "unbound variable",
     "{shell}: line {line}: {name}: command not found",
     escapes_in_echo=False,
+    bad_redirection="{error}",
 )
 
 

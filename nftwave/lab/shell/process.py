@@ -27,6 +27,18 @@ SIGNALS = {
 EXIT_BROKEN_PIPE = 128 + 13
 
 
+class ConnectError(Exception):
+    """No connection; the text is strerror's or getaddrinfo's."""
+
+
+class Connection(Source, Sink, Protocol):
+    """A connection to somewhere else, open as long as somebody has it."""
+
+    async def secure(self) -> bool:
+        """Shake hands for TLS; False where the other end speaks none."""
+        ...
+
+
 class Machine(Protocol):
     """What the shell needs to know of a node."""
 
@@ -51,6 +63,14 @@ class Machine(Protocol):
 
     def next_pid(self) -> int:
         """A pid nobody had."""
+        ...
+
+    async def connect(self, protocol: str, host: str, port: int) -> Connection:
+        """Connect by `tcp` or `udp`. Raises ConnectError."""
+        ...
+
+    def lasts(self, seconds: float) -> float:
+        """How long so many seconds of the node last where it is played."""
         ...
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from nftwave.lab.shell import expansion
 from nftwave.lab.shell.files import FileError, Files
 from nftwave.lab.shell.flow import BASH
 from nftwave.lab.shell.language import syntax
+from nftwave.lab.shell.process import ConnectError
 from nftwave.lab.shell.streams import Content, Sink, Source
 
 if TYPE_CHECKING:
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
     from nftwave.lab.shell.interpreter import Shell
 
+SOCKET = re.compile(r"/dev/(tcp|udp)/([^/]+)/(\d+)")
 Stream = Source | Sink
 Streams = dict[int, Stream]
 # What dash says instead of strerror.
@@ -49,8 +52,25 @@ async def redirected(shell: Shell, redirections: Sequence[syntax.Redirection]) -
             streams[redirection.fd] = Content(await expansion.text(shell, redirection.target.word))
         else:
             target = await expansion.text(shell, redirection.target)
-            redirect(shell, streams, redirection, target)
+            socket = SOCKET.fullmatch(target) if shell.dialect is BASH else None
+            if socket:
+                streams[redirection.fd] = await connected(shell, socket)
+            else:
+                redirect(shell, streams, redirection, target)
     return streams
+
+
+async def connected(shell: Shell, socket: re.Match[str]) -> Stream:
+    """The connection that bash opens for /dev/tcp/HOST/PORT. Raises FileError."""
+    protocol, host, port = socket.groups()
+    try:
+        return await shell.session.machine.connect(protocol, host, int(port))
+    except ConnectError as error:
+        if "not known" in str(error):
+            await shell.complain(f"{host}: {error}")
+            raise FileError(f"{socket[0]}: Invalid argument") from error
+        await shell.complain(f"connect: {error}")
+        raise FileError(f"{socket[0]}: {error}") from error
 
 
 def redirect(shell: Shell, streams: Streams, redirection: syntax.Redirection, target: str) -> None:

@@ -1,19 +1,17 @@
-"""`curl` and `wget` against the ports of the node itself."""
+"""`curl` and `wget` as scripts on nodes use them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import UTC, datetime
+import time
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+
+from nftwave.lab.tools.urls import Fetched, FetchError, Request, fetch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from nftwave.lab.shell.process import Call, Tool
 
-    from nftwave.lab.shell.process import Call
-
-COULD_NOT_RESOLVE, REFUSED, HTTP_ERROR, WRITE_ERROR = 6, 7, 22, 23
-WGET_NETWORK, WGET_SERVER = 4, 8
+HTTP_ERROR = 22
+WGET_NETWORK, WGET_TLS, WGET_SERVER = 4, 5, 8
 CURL_WITH_VALUE = {
     "-m",
     "--max-time",
@@ -29,27 +27,7 @@ CURL_WITH_VALUE = {
     "--retry",
 }
 WGET_WITH_VALUE = {"-O", "-T", "--timeout", "-t", "--tries", "-o"}
-REASONS = {200: "OK", 404: "Not Found", 503: "Service Unavailable"}
 BAD = 400
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a server on the node answers."""
-
-    status: int
-    content_type: str
-    body: str
-
-    def head(self) -> str:
-        """Status line and headers."""
-        now = datetime.now(UTC).strftime("%a, %d %b %Y %H:%M:%S GMT")
-        return (
-            f"HTTP/1.1 {self.status} {REASONS[self.status]}\r\n"
-            f"Content-Type: {self.content_type}\r\n"
-            f"X-Content-Type-Options: nosniff\r\nDate: {now}\r\n"
-            f"Content-Length: {len(self.body.encode())}\r\n\r\n"
-        )
 
 
 def _parse(args: list[str], with_value: set[str]) -> tuple[dict[str, str], list[str]]:
@@ -73,60 +51,83 @@ def _parse(args: list[str], with_value: set[str]) -> tuple[dict[str, str], list[
     return found, urls
 
 
-def _ask(url: str, ask: Callable[[int, str], Answer | None]) -> Answer | None:
-    parts = urlsplit(url if "://" in url else f"http://{url}")
-    return ask(parts.port or 80, parts.path or "/")
+def _seconds(flags: dict[str, str], *names: str) -> float | None:
+    given = next((flags[name] for name in names if name in flags), None)
+    return float(given) if given else None
 
 
-def _is_loopback(url: str) -> bool:
-    host = urlsplit(url if "://" in url else f"http://{url}").hostname or ""
-    return host in {"localhost", "::1"} or host.startswith("127.")
-
-
-async def curl(call: Call, ask: Callable[[int, str], Answer | None]) -> int:
-    """`curl`: -s -S -f -i -m -o -w."""
+async def curl(call: Call) -> int:
+    """`curl`: -s -S -f -i -k -m --connect-timeout -o -w."""
     flags, urls = _parse(call.args, CURL_WITH_VALUE)
     quiet = bool({"-s", "--silent"} & set(flags)) and not {"-S", "--show-error"} & set(flags)
-    output = flags.get("-o", flags.get("--output"))
-    template = flags.get("-w", flags.get("--write-out", ""))
     status = 0
     for url in urls:
-        parts = urlsplit(url if "://" in url else f"http://{url}")
-        answer = _ask(url, ask) if _is_loopback(url) else None
-        if answer is None:
-            status = REFUSED
-            why = f"Failed to connect to {parts.hostname} port {parts.port or 80} after 0 ms"
+        began = time.monotonic()
+        answer: Fetched | None = None
+        try:
+            answer = await fetch(
+                call,
+                Request(
+                    url,
+                    connect_within=_seconds(flags, "--connect-timeout"),
+                    within=_seconds(flags, "-m", "--max-time"),
+                    trusting=bool({"-k", "--insecure", "--cacert"} & set(flags)),
+                ),
+            )
+            status = await _show(call, flags, answer, quiet=quiet)
+        except FetchError as error:
+            status = error.code
             if not quiet:
-                await call.stderr.write(f"curl: (7) {why}: Couldn't connect to server\n")
-        elif answer.status >= BAD and {"-f", "--fail"} & set(flags):
-            status = HTTP_ERROR
-            if not quiet:
-                message = f"The requested URL returned error: {answer.status}"
-                await call.stderr.write(f"curl: (22) {message}\n")
-        else:
-            text = (answer.head() if {"-i", "--include"} & set(flags) else "") + answer.body
-            if output is None or output == "-":
-                await call.out(text)
-            else:
-                call.machine.files.write(call.path(output), text, root=call.root)
-        code = f"{answer.status if answer else 0:03d}"
-        shown = template.replace("%{http_code}", code).replace("%{response_code}", code)
-        await call.out(shown.replace("\\n", "\n"))
+                await call.stderr.write(f"curl: ({error.code}) {error}\n")
+        await call.out(_written_out(flags, answer, status, time.monotonic() - began))
     return status
 
 
-async def wget(call: Call, ask: Callable[[int, str], Answer | None]) -> int:
-    """`wget`: -q -O -T."""
+async def _show(call: Call, flags: dict[str, str], answer: Fetched, *, quiet: bool) -> int:
+    """Print or keep the answer; gives the exit status."""
+    if answer.status >= BAD and {"-f", "--fail"} & set(flags):
+        if not quiet:
+            message = f"The requested URL returned error: {answer.status}"
+            await call.stderr.write(f"curl: (22) {message}\n")
+        return HTTP_ERROR
+    output = flags.get("-o", flags.get("--output", "-"))
+    text = (answer.head if {"-i", "--include"} & set(flags) else "") + answer.body
+    if output == "-":
+        await call.out(text)
+    else:
+        call.machine.files.write(call.path(output), text, root=call.root)
+    return 0
+
+
+def _written_out(flags: dict[str, str], answer: Fetched | None, status: int, elapsed: float) -> str:
+    code = f"{answer.status if answer else 0:03d}"
+    text = flags.get("-w", flags.get("--write-out", ""))
+    for name, value in (
+        ("http_code", code),
+        ("response_code", code),
+        ("exitcode", str(status)),
+        ("time_connect", f"{answer.connected_after if answer else 0:.6f}"),
+        ("time_total", f"{elapsed:.6f}"),
+    ):
+        text = text.replace(f"%{{{name}}}", value)
+    return text.replace("\\n", "\n")
+
+
+async def wget(call: Call) -> int:
+    """`wget`: -q -S -O -T --no-check-certificate."""
     flags, urls = _parse(call.args, WGET_WITH_VALUE)
+    limit = _seconds(flags, "-T", "--timeout")
     for url in urls:
-        parts = urlsplit(url if "://" in url else f"http://{url}")
-        answer = _ask(url, ask) if _is_loopback(url) else None
-        if answer is None:
+        trusting = "--no-check-certificate" in flags
+        try:
+            answer = await fetch(call, Request(url, limit, limit, trusting))
+        except FetchError as error:
             if "-q" not in flags:
-                await call.stderr.write(
-                    f"Connecting to {parts.netloc}... failed: Connection refused.\n"
-                )
-            return WGET_NETWORK
+                await call.stderr.write(f"wget: {error}\n")
+            return WGET_TLS if "SSL" in str(error) else WGET_NETWORK
+        if "-S" in flags:
+            lines = answer.head.rstrip().splitlines()
+            await call.stderr.write("".join(f"  {line}\n" for line in lines))
         if answer.status >= BAD:
             return WGET_SERVER
         output = flags.get("-O", "index.html")
@@ -135,3 +136,6 @@ async def wget(call: Call, ask: Callable[[int, str], Answer | None]) -> int:
         else:
             call.machine.files.write(call.path(output), answer.body, root=call.root)
     return 0
+
+
+TOOLS: dict[str, Tool] = {"curl": curl, "wget": wget}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nftwave.lab.kernel import ipvs, nodefiles
+from nftwave.lab.tools.connections import conntrack, ss
 from nftwave.lab.tools.iproute import ip
 from nftwave.lab.tools.nft import nft
 from nftwave.lab.tools.operands import options
@@ -23,28 +24,9 @@ async def ipvsadm(call: Call, kernel: Kernel) -> int:
         return 255
     flags, _ = options(call.args, "")
     if "L" in flags or "l" in flags or not call.args:
-        await call.out(ipvs.show_ipvsadm(kernel.virtual_servers(), kernel.connections))
+        await call.out(ipvs.show_ipvsadm(kernel.virtual_servers(), kernel.ipvs_connections()))
         return 0
     return await call.error("only the list command is there", 2)
-
-
-async def conntrack(call: Call, kernel: Kernel) -> int:
-    """`conntrack -C` and `-L` for the connections that are known one by one."""
-    if not call.root:
-        await call.stderr.write(
-            "conntrack v1.4.7 (conntrack-tools): Operation failed: Operation not permitted\n"
-        )
-        return 1
-    if "-C" in call.args:
-        await call.out(f"{kernel.conntrack_count()}\n")
-        return 0
-    for one in kernel.connections:
-        await call.out(
-            f"tcp      6 {one.expires} {one.state} src={one.client} dst={one.address} "
-            f"sport={one.client_port} dport={one.port} src={one.backend} dst={one.client} "
-            f"sport={one.backend_port} dport={one.client_port} [ASSURED] mark=0 use=1\n"
-        )
-    return 0
 
 
 async def sysctl(call: Call, kernel: Kernel) -> int:
@@ -96,6 +78,7 @@ KERNEL_TOOLS: dict[str, Callable[[Call, Kernel], Awaitable[int]]] = {
     "ipvsadm": ipvsadm,
     "lsmod": lsmod,
     "nft": nft,
+    "ss": ss,
     "sysctl": sysctl,
     "uname": uname,
 }
