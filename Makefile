@@ -13,6 +13,7 @@ help:
 	@echo "make demo KEEP=1            lab and UI stay up afterwards, until Ctrl-C"
 	@echo "make test                   the tests"
 	@echo "make check                  linters, types, layers"
+	@echo "make docs                   the pages that are made from the code"
 	@echo "make bench SIZES='100 1000' evidence of so many lab nodes, beside bare ssh"
 
 $(READY): pyproject.toml constraints.txt
@@ -42,6 +43,9 @@ bench: $(READY)
 format: $(READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: $(READY)
+	$(BIN)/python -m nftwave.findings.page > docs/findings.md
 
 # Names and versions of everything that the tests were run with.
 constraints: $(READY)

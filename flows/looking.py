@@ -42,14 +42,40 @@ def sentence(facts: ClusterFacts, findings: Sequence[Finding]) -> str:
     name = facts.cluster.name
     blockers = [f for f in findings if f.severity is Severity.BLOCKER]
     if blockers:
-        return f"{name} is blocked by {len(blockers)} findings. Nothing was changed."
+        codes = ", ".join(dict.fromkeys(f.code for f in blockers))
+        return f"{name} is blocked: {codes}. Nothing was changed."
     if is_done(facts):
         return f"{name} is in nftables mode already; `nftwave verify {name}` proves it."
     return f"{name} can be migrated: `nftwave plan {name}` shows what would change."
 
 
+EACH = 20
+"""Up to so many nodes have a row of their own."""
+NAMED = 3
+
+
 def node_rows(facts: ClusterFacts) -> list[dict[str, str]]:
-    """A row a node, for a table."""
+    """A row a node, for a table; of many nodes those that told the same share one."""
+    rows = _rows(facts)
+    if len(rows) <= EACH:
+        return rows
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for row in rows:
+        name, *told = row.values()
+        alike.setdefault(tuple(told), []).append(name)
+    columns = list(rows[0])[1:]
+    return [
+        {"node": _names(names), **dict(zip(columns, told, strict=True))}
+        for told, names in sorted(alike.items(), key=lambda item: -len(item[1]))
+    ]
+
+
+def _names(names: list[str]) -> str:
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + more
+
+
+def _rows(facts: ClusterFacts) -> list[dict[str, str]]:
     rows = []
     for node in facts.targets:
         probe = facts.probes.get(node.name)

@@ -9,11 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nftwave import services as known
-from nftwave.node.facts import ServicePort
+from nftwave.node.facts import NodeFacts, ServicePort, Unknown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from nftwave.clusterfacts import ClusterFacts
     from nftwave.node.facts import VirtualServer
     from nftwave.services import ServiceView
 
@@ -38,6 +39,19 @@ class Strangers:
     def _ours(self, one: VirtualServer) -> bool:
         port = ServicePort(one.address, one.protocol, one.port)
         return port in self._served or (one.protocol, one.port) in self._node_ports
+
+
+def strangers_on(facts: ClusterFacts) -> dict[str, tuple[VirtualServer, ...]]:
+    """Foreign virtual servers by node, of nodes that have any and do not run nftables mode yet."""
+    strangers = Strangers(facts.around.services)
+    found = {
+        name: strangers.among(probe.virtual_servers)
+        for name, probe in facts.probes.items()
+        if isinstance(probe, NodeFacts)
+        and not isinstance(probe.virtual_servers, Unknown)
+        and probe.proxy_mode != "nftables"
+    }
+    return {name: servers for name, servers in found.items() if servers}
 
 
 def written(one: VirtualServer) -> str:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from nftwave import ledger, permissions
 from nftwave.clusterfacts import CONFIG_KEY, ClusterFacts
 from nftwave.errors import BadInput, Unreachable
-from nftwave.foreign import Strangers
+from nftwave.foreign import strangers_on
 from nftwave.kube.daemonset import current_revision
 from nftwave.kube.objects import (
     KUBE_PROXY,
@@ -27,7 +27,7 @@ from nftwave.kube.objects import (
 )
 from nftwave.kube.resources import CONFIG_MAPS, DAEMON_SETS, NAMESPACES, NODES, PODS, SERVICES
 from nftwave.node.access import resolve
-from nftwave.node.facts import NodeFacts, ServicePort, Unknown
+from nftwave.node.facts import NodeFacts, ServicePort
 from nftwave.node.probe import probe_all
 from nftwave.proxyconfig import ProxyConfig, Unreadable, read
 from nftwave.surroundings import read_services, read_surroundings
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from nftwave.fleet import Cluster
     from nftwave.kube.gateway import Gateway
     from nftwave.kube.resources import Object
-    from nftwave.node.facts import VirtualServer
     from nftwave.node.host import Access
     from nftwave.permissions import Permission
 
@@ -60,6 +59,8 @@ def look(
     Raises:
         ApiError: the API server refused or stayed away.
     """
+    # Anybody may read it, so a server that is away is told by one request and not by many.
+    gateway.version()
     if missing := permissions.missing(gateway):
         return _unread(cluster, missing)
     facts = look_at_api(cluster, gateway)
@@ -71,19 +72,6 @@ def look(
         time.sleep(max(0.0, listed + SETTLING - time.monotonic()))
         facts = _look_again(facts, gateway, strange)
     return facts
-
-
-def strangers_on(facts: ClusterFacts) -> dict[str, tuple[VirtualServer, ...]]:
-    """Foreign virtual servers by node, of nodes that have any and do not run nftables mode yet."""
-    strangers = Strangers(facts.around.services)
-    found = {
-        name: strangers.among(probe.virtual_servers)
-        for name, probe in facts.probes.items()
-        if isinstance(probe, NodeFacts)
-        and not isinstance(probe.virtual_servers, Unknown)
-        and probe.proxy_mode != "nftables"
-    }
-    return {name: servers for name, servers in found.items() if servers}
 
 
 def _look_again(facts: ClusterFacts, gateway: Gateway, names: Iterable[str]) -> ClusterFacts:

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from nftwave.kube.gateway import again
+from nftwave.kube.gateway import ATTEMPTS, again
 from nftwave.kube.resources import Resource
 
 if TYPE_CHECKING:
@@ -53,6 +53,9 @@ PERMISSIONS: tuple[Permission, ...] = (
     Permission("list", "nodes"),
     Permission("get", "nodes"),
     Permission("list", "services"),
+    Permission("watch", "services"),
+    Permission("list", "endpointslices", group="discovery.k8s.io"),
+    Permission("watch", "endpointslices", group="discovery.k8s.io"),
     Permission("list", "daemonsets", group="apps"),
     Permission("get", "services", "default", "kubernetes"),
     Permission("get", "configmaps", _SYSTEM, "kubeadm-config"),
@@ -84,8 +87,12 @@ def missing(gateway: Gateway) -> tuple[Permission, ...]:
     Raises:
         ApiError: the API server refused or stayed away.
     """
-    with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="review") as pool:
+    pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="review")
+    try:
         allowed = list(pool.map(lambda one: _allowed(gateway, one), PERMISSIONS))
+    finally:
+        # Where one was not answered, those that have not begun would not be either.
+        pool.shutdown(cancel_futures=True)
     return tuple(one for one, may in zip(PERMISSIONS, allowed, strict=True) if not may)
 
 
@@ -105,5 +112,7 @@ def _allowed(gateway: Gateway, permission: Permission) -> bool:
         "spec": {"resourceAttributes": {k: v for k, v in attributes.items() if v}},
     }
     # A review keeps nothing on the server, so it may be repeated like a read.
-    answer = again(lambda: gateway.create(REVIEWS, review), may_repeat=lambda _: True)
+    answer = again(
+        lambda: gateway.create(REVIEWS, review), may_repeat=lambda _: True, attempts=ATTEMPTS
+    )
     return bool(answer["status"]["allowed"])

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from nftwave.errors import Blocked
-from nftwave.findings import kubeproxy
+from nftwave.findings import judge, kubeproxy, waivers
 from nftwave.node.facts import NodeFacts, Unknown
 from nftwave.proxyconfig import Unreadable, render_diff, to_nftables
 
@@ -69,6 +69,9 @@ class Plan:
     """Restart annotation of an earlier run that this one goes on with; empty for a new restart."""
     image: str
     """kube-proxy's image."""
+    waivers: tuple[tuple[str, str], ...]
+    """What preflight would have held against it, and the policy's reason to go on: each
+    (`code subject`, reason)."""
     strategy_restored: Mapping[str, Any]
     """updateStrategy that is in force during the restart and after it."""
     resource_version: str
@@ -87,6 +90,7 @@ class Plan:
             "nodes": {node.name: node.mode for node in self.nodes},
             "kept": self.kept,
             "image": self.image,
+            "waivers": self.waivers,
             "update_strategy": self.strategy_restored,
         }
         text = json.dumps(counts, sort_keys=True, ensure_ascii=False)
@@ -111,6 +115,11 @@ class Plan:
     def established(self) -> int:
         """Connections through ipvs that are known to be at stake, on all nodes."""
         return sum(node.established or 0 for node in self.nodes)
+
+    @property
+    def unknown_stakes(self) -> int:
+        """Nodes of which nobody knows how many connections are at stake."""
+        return sum(node.established is None for node in self.nodes)
 
     @property
     def expected_seconds(self) -> float:
@@ -167,6 +176,7 @@ def make_plan(facts: ClusterFacts) -> Plan:
         kept=tuple(sorted(kept)),
         restarted_at=earlier.restarted_at if earlier else "",
         image=facts.daemon_set.image if facts.daemon_set else "",
+        waivers=waivers(judge(facts)),
         strategy_restored=_strategy(facts),
         resource_version=config_map["metadata"]["resourceVersion"],
     )
@@ -227,7 +237,7 @@ def is_done(facts: ClusterFacts) -> bool:
     """Whether config.conf and every node that answers are in nftables mode already."""
     modes = [running_mode(facts, node.name) for node in facts.targets]
     in_config = kubeproxy.mode(facts) == "nftables" and not facts.held_by_us
-    return in_config and all(mode == "nftables" for mode in modes)
+    return in_config and bool(modes) and all(mode == "nftables" for mode in modes)
 
 
 def _established(facts: ClusterFacts, node: str) -> int | None:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 LOG = logging.getLogger("nftwave")
+# Without a handler of its own, errors would go to logging's last resort: told twice on stderr.
+LOG.addHandler(logging.NullHandler())
 
 
 @dataclass(frozen=True)

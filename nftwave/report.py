@@ -23,14 +23,14 @@ def findings_markdown(cluster: str, findings: Sequence[Finding]) -> str:
     """What preflight found, most severe first."""
     if not findings:
         return f"## Preflight of {cluster}\n\nNothing was found."
+    from nftwave.findings import fold
+
     rows = [
-        f"| {f.severity} | `{f.code}` | {_cell(f.subject)} | {_cell(f.evidence)} |"
-        f" {_cell(f.why)} | {_cell(f.remedy)} |"
-        for f in findings
+        f"| {one.severity} | `{one.code}` | {_cell(one.seen())}{_waived(one.waived)} |"
+        f" {_cell(one.why)} | {_cell(one.remedy)} |"
+        for one in fold(findings)
     ]
-    head = (
-        "| severity | code | subject | seen | why it matters | remedy |\n|---|---|---|---|---|---|"
-    )
+    head = "| severity | code | seen | why it matters | remedy |\n|---|---|---|---|---|"
     return f"## Preflight of {cluster}\n\n{_counts(findings)}\n\n{head}\n" + _rows(rows)
 
 
@@ -46,7 +46,9 @@ def plan_markdown(plan: Plan) -> str:
     )
     return (
         f"## Plan `{plan.short_hash}` for {plan.cluster}\n\n{plan_summary(plan)}\n\n"
-        f"{diff}\n\n{table if changes else ''}" + "".join(f"\n\n{note}" for note in plan.notes)
+        f"{diff}\n\n{table if changes else ''}"
+        + "".join(f"\n\n{note}" for note in plan.notes)
+        + "".join(f"\n\nWaived: `{what}`: {reason}" for what, reason in plan.waivers)
     )
 
 
@@ -62,9 +64,17 @@ def plan_summary(plan: Plan) -> str:
     )
     return (
         f"{edit} on {nodes}{kept}, strategy {plan.strategy};"
-        f" a rough guess is {minutes} min. At stake: {plan.established} connections established"
-        " through ipvs, which do not survive."
+        f" a rough guess is {minutes} min. At stake: {stakes(plan)}, which do not survive."
     )
+
+
+def stakes(plan: Plan) -> str:
+    """How many connections are at stake, and of how many nodes that is not known."""
+    unknown = counted(plan.unknown_stakes, "node")
+    known = f"{plan.established} connections established through ipvs"
+    if plan.nodes and plan.unknown_stakes == len(plan.nodes):
+        return f"connections established through ipvs, their number unknown on {unknown}"
+    return known + (f" (unknown on {unknown})" if plan.unknown_stakes else "")
 
 
 def approval_markdown(plan: Plan, findings: Sequence[Finding]) -> str:
@@ -104,6 +114,10 @@ def outcome_markdown(outcome: Outcome) -> str:
     ]
     table = "\n\n| node | verdict | why |\n|---|---|---|\n" + _rows(rows) if rows else ""
     return f"## {outcome.cluster}: {outcome.status}\n\n{words}{table}"
+
+
+def _waived(reason: str) -> str:
+    return f"<br>**waived:** {_cell(reason)}" if reason else ""
 
 
 def _counts(findings: Sequence[Finding]) -> str:

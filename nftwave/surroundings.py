@@ -1,6 +1,6 @@
 """What stands around kube-proxy in a cluster: Services, the control plane, and other networking.
 
-Nine requests, however many nodes there are. What is not installed (Calico, Cilium, kubeadm's own
+Eight requests, however many nodes there are. What is not installed (Calico, Cilium, kubeadm's own
 ConfigMap) is absent, which is a fact and no error.
 """
 

@@ -12,6 +12,8 @@ from nftwave.kube.objects import DaemonSetView, NodeView, ProxyPod
 from nftwave.look import ClusterFacts
 from nftwave.node.facts import Health, NodeFacts, ServicePort, VirtualServer
 from nftwave.proxyconfig import read
+from nftwave.services import OpenPort, ServiceView
+from nftwave.surroundings import Surroundings
 
 API = Path(__file__).parent / "recordings" / "api"
 KUBERNETES = ServicePort("10.96.0.1", "tcp", 443)
@@ -101,6 +103,14 @@ def daemon_set(**differences: Any) -> DaemonSetView:
     return replace(settled, **differences)
 
 
+def service(name: str, address: str, *, port: int, node_port: int = 0) -> ServiceView:
+    """A Service of namespace default, with one TCP port."""
+    return ServiceView("default", name, (address,), (), (OpenPort("tcp", port, node_port),))
+
+
+KUBERNETES_SERVICE = service("kubernetes", "10.96.0.1", port=443)
+
+
 def cluster_facts(**differences: Any) -> ClusterFacts:
     """A healthy cluster of one node in ipvs mode."""
     config_map = recorded("configmap-kube-proxy")
@@ -115,8 +125,15 @@ def cluster_facts(**differences: Any) -> ClusterFacts:
         pods=(pod(uid="old"),),
         must_serve=(KUBERNETES,),
         probes={"node1": in_ipvs()},
+        around=Surroundings(services=(KUBERNETES_SERVICE,)),
     )
     return replace(facts, **differences)
+
+
+def with_surroundings(**found: Any) -> dict[str, Any]:
+    """Differences that give `cluster_facts` other surroundings; Services are added."""
+    services = (KUBERNETES_SERVICE, *found.pop("services", ()))
+    return {"around": Surroundings(services=services, **found)}
 
 
 def with_config(text: str) -> dict[str, Any]:

@@ -1,27 +1,39 @@
-"""Rules on kube-proxy itself: its configuration, its DaemonSet, its version."""
+"""Rules on kube-proxy itself: its version, its image, its mode."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nftwave.findings.model import Sighting
-from nftwave.proxyconfig import ProxyConfig, Unreadable, overridden_by
-from nftwave.support import NFTABLES_GATE, Version, next_ipvs_milestone, nftables_stage
+from nftwave.findings.model import Rule, Severity, Sighting
+from nftwave.node.facts import NodeFacts
+from nftwave.proxyconfig import ProxyConfig
+from nftwave.support import (
+    IMAGE_NFT,
+    NFTABLES_STAGES_SOURCE,
+    Version,
+    image_has_nft,
+    ipvs_milestones_after,
+    nftables_stage,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from nftwave.look import ClusterFacts
+    from nftwave.clusterfacts import ClusterFacts
 
 CONFIG = "ConfigMap kube-system/kube-proxy"
 DAEMON_SET = "DaemonSet kube-system/kube-proxy"
 
 
-def proxy_version(facts: ClusterFacts) -> Version | None:
-    """Version of kube-proxy by its image's tag, None where the tag does not tell."""
-    image = facts.daemon_set.image if facts.daemon_set else ""
+def image_version(image: str) -> Version | None:
+    """Version by an image's tag, None where the tag does not tell."""
     _, _, tag = image.partition("@")[0].rpartition(":")
     return Version.parse(tag) if tag and "/" not in tag else None
+
+
+def proxy_version(facts: ClusterFacts) -> Version | None:
+    """Version of kube-proxy by its image's tag, None where the tag does not tell."""
+    return image_version(facts.daemon_set.image) if facts.daemon_set else None
 
 
 def mode(facts: ClusterFacts) -> str | None:
@@ -29,39 +41,19 @@ def mode(facts: ClusterFacts) -> str | None:
     return facts.config.mode if isinstance(facts.config, ProxyConfig) else None
 
 
-def config_missing(facts: ClusterFacts) -> Iterable[Sighting]:
-    """No ConfigMap, or no config.conf in it."""
-    if facts.config_map is None:
-        yield Sighting(CONFIG, "does not exist")
-    elif facts.config is None:
-        keys = ", ".join(sorted(facts.config_map.get("data") or {})) or "none"
-        yield Sighting(CONFIG, f"has no key config.conf (keys: {keys})")
-
-
-def config_unreadable(facts: ClusterFacts) -> Iterable[Sighting]:
-    """config.conf is not a KubeProxyConfiguration that can be read."""
-    if isinstance(facts.config, Unreadable):
-        yield Sighting(CONFIG, str(facts.config))
-
-
-def config_overridden(facts: ClusterFacts) -> Iterable[Sighting]:
-    """Flags on the command line that win over config.conf, or point elsewhere."""
-    if facts.daemon_set:
-        for reason in overridden_by(facts.daemon_set.command):
-            yield Sighting(DAEMON_SET, reason)
-
-
-def mode_not_ipvs(facts: ClusterFacts) -> Iterable[Sighting]:
-    """A mode that this migration does not start from."""
-    now = mode(facts)
-    if now is not None and now not in ("ipvs", "nftables"):
-        yield Sighting(CONFIG, f"mode: {now}" if now else "no mode set: kube-proxy uses iptables")
+def migrated(facts: ClusterFacts) -> bool:
+    """Whether config.conf and every node say nftables already: nothing is left to change."""
+    modes = [
+        probe.proxy_mode
+        for node in facts.targets
+        if isinstance(probe := facts.probes.get(node.name), NodeFacts)
+    ]
+    whole = bool(facts.targets) and len(modes) == len(facts.targets) and not facts.held_by_us
+    return whole and mode(facts) == "nftables" and all(m == "nftables" for m in modes)
 
 
 def mode_differs(facts: ClusterFacts) -> Iterable[Sighting]:
     """Nodes that run another mode than config.conf asks for."""
-    from nftwave.node.facts import NodeFacts
-
     wanted = mode(facts)
     for name, probe in facts.probes.items():
         running = probe.proxy_mode if isinstance(probe, NodeFacts) else None
@@ -79,16 +71,6 @@ def version_unsupported(facts: ClusterFacts) -> Iterable[Sighting]:
         yield Sighting(DAEMON_SET, f"image {facts.daemon_set.image}")
 
 
-def gate_missing(facts: ClusterFacts) -> Iterable[Sighting]:
-    """A kube-proxy whose nftables mode is behind a gate that is not set."""
-    version = proxy_version(facts)
-    stage = nftables_stage(version) if version else None
-    if stage and stage.gate_needed and isinstance(facts.config, ProxyConfig):
-        gates = facts.config.feature_gates
-        if gates.get(NFTABLES_GATE) is not True:
-            yield Sighting(CONFIG, f"kube-proxy {version}; featureGates: {dict(gates) or 'none'}")
-
-
 def version_beta(facts: ClusterFacts) -> Iterable[Sighting]:
     """A kube-proxy whose nftables mode is not GA."""
     version = proxy_version(facts)
@@ -103,6 +85,13 @@ def version_unknown(facts: ClusterFacts) -> Iterable[Sighting]:
         yield Sighting(DAEMON_SET, f"image {facts.daemon_set.image}")
 
 
+def image_nft_unknown(facts: ClusterFacts) -> Iterable[Sighting]:
+    """An image of which nobody can tell from outside whether it has nft."""
+    image = facts.daemon_set.image if facts.daemon_set else ""
+    if image and image_has_nft(image) is None:
+        yield Sighting(DAEMON_SET, f"image {image}")
+
+
 def version_skew(facts: ClusterFacts) -> Iterable[Sighting]:
     """kube-proxy newer than the API server, or more than three minor releases older."""
     server, proxy = Version.parse(facts.server_version), proxy_version(facts)
@@ -110,55 +99,82 @@ def version_skew(facts: ClusterFacts) -> Iterable[Sighting]:
         yield Sighting(DAEMON_SET, f"kube-proxy {proxy}, API server {server}")
 
 
-def daemon_set_missing(facts: ClusterFacts) -> Iterable[Sighting]:
-    """No kube-proxy DaemonSet."""
-    if facts.daemon_set is None:
-        yield Sighting(DAEMON_SET, "does not exist")
-
-
-def daemon_set_in_rollout(facts: ClusterFacts) -> Iterable[Sighting]:
-    """A rollout under way, or the controller not up to date."""
-    ds = facts.daemon_set
-    if ds is None:
-        return
-    if ds.observed_generation < ds.generation:
-        seen = f"generation {ds.generation}, its controller has seen {ds.observed_generation}"
-        yield Sighting(DAEMON_SET, seen)
-    elif ds.strategy == "RollingUpdate" and ds.updated < ds.desired:
-        yield Sighting(DAEMON_SET, f"{ds.updated} of {ds.desired} pods have the current template")
-
-
-def daemon_set_unhealthy(facts: ClusterFacts) -> Iterable[Sighting]:
-    """kube-proxy pods that are not available."""
-    ds = facts.daemon_set
-    if ds is None or ds.available >= ds.desired:
-        return
-    ill = [f"{p.node}: {p.state()}" for p in facts.pods if not p.ready or p.deleting]
-    yield Sighting(
-        DAEMON_SET, f"{ds.available} of {ds.desired} pods available; {', '.join(ill[:5])}"
-    )
-
-
-def daemon_set_on_delete(facts: ClusterFacts) -> Iterable[Sighting]:
-    """An update strategy under which a restart replaces no pod."""
-    on_delete = facts.daemon_set and facts.daemon_set.strategy == "OnDelete"
-    if on_delete and not facts.held_by_us:
-        yield Sighting(DAEMON_SET, "updateStrategy OnDelete")
-
-
-def held_by_earlier_run(facts: ClusterFacts) -> Iterable[Sighting]:
-    """A hold that an earlier run of this program left behind when it broke off."""
-    if facts.held_by_us and facts.ledger:
-        seen = f"updateStrategy OnDelete, set by a run that ended in phase {facts.ledger.phase}"
-        yield Sighting(DAEMON_SET, seen)
-
-
 def ipvs_ends(facts: ClusterFacts) -> Iterable[Sighting]:
-    """The next step in the removal of ipvs, seen from this release."""
+    """The steps in the removal of ipvs that upgrades of this release would still meet."""
     server = Version.parse(facts.server_version)
-    milestone = next_ipvs_milestone(server) if server and mode(facts) == "ipvs" else None
-    if milestone:
-        yield Sighting(
-            f"Kubernetes {facts.server_version}",
-            f"from {milestone.since} on {milestone.what} ({milestone.source})",
-        )
+    steps = ipvs_milestones_after(server) if server and mode(facts) == "ipvs" else ()
+    if steps:
+        told = "; ".join(f"from {m.since} on {m.what} ({m.source})" for m in steps)
+        yield Sighting(f"Kubernetes {facts.server_version}", told)
+
+
+RULES = (
+    Rule(
+        code="version-unsupported",
+        severity=Severity.BLOCKER,
+        looks_at="versions of the API server and of the kube-proxy image",
+        why="this kube-proxy does not know nftables mode",
+        remedy="upgrade Kubernetes to 1.31 or later first (1.33 or later is better: GA)",
+        source=NFTABLES_STAGES_SOURCE,
+        judge=version_unsupported,
+        firm="kube-proxy itself does not know the mode",
+    ),
+    Rule(
+        code="version-not-ga",
+        severity=Severity.WARNING,
+        looks_at="version of the kube-proxy image",
+        why="nftables mode is GA from 1.33 on",
+        remedy="upgrade Kubernetes first where you can",
+        source=NFTABLES_STAGES_SOURCE,
+        judge=version_beta,
+    ),
+    Rule(
+        code="version-unknown",
+        severity=Severity.WARNING,
+        looks_at="tag of the kube-proxy image",
+        why="the tag does not tell the version, so nothing is known of its nftables mode",
+        remedy="see what the image is: it needs kube-proxy 1.31 or later",
+        source=NFTABLES_STAGES_SOURCE,
+        judge=version_unknown,
+    ),
+    Rule(
+        code="image-nft-unknown",
+        severity=Severity.WARNING,
+        looks_at="name and tag of the kube-proxy image",
+        why="it is not named as the Kubernetes project names its images, so it may lack nft: then"
+        " kube-proxy wipes ipvs, finds no nft and dies, and the node has no Services",
+        remedy="ask it: `kubectl -n kube-system exec ds/kube-proxy -- nft --version` has to say"
+        " 1.0.1 or later",
+        source=f"{IMAGE_NFT.source}; the wipe: measured, kube-proxy 1.36.2 without nft",
+        judge=image_nft_unknown,
+    ),
+    Rule(
+        code="version-skew",
+        severity=Severity.WARNING,
+        looks_at="version of the kube-proxy image beside the API server's",
+        why="kube-proxy must not be newer than the API server, nor over three minor releases older",
+        remedy="end the upgrade that is under way first",
+        source="Kubernetes version skew policy",
+        judge=version_skew,
+    ),
+    Rule(
+        code="mode-differs",
+        severity=Severity.WARNING,
+        looks_at="the mode that each node runs, beside config.conf",
+        why="kube-proxy reads its configuration only when it starts, so a node can be left behind",
+        remedy="nothing for ipvs nodes: this run restarts them; else find out who restarted"
+        " kube-proxy",
+        source="measured, kube-proxy 1.36.2 on Linux 6.1",
+        judge=mode_differs,
+        always=True,
+    ),
+    Rule(
+        code="ipvs-ends",
+        severity=Severity.NOTE,
+        looks_at="version of the API server",
+        why="upgrades will take ipvs mode away",
+        remedy="none: this migration is the remedy",
+        source="KEP-5495",
+        judge=ipvs_ends,
+    ),
+)

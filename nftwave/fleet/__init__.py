@@ -1,7 +1,7 @@
 """The fleet file: which clusters there are, how their nodes are reached, and what is allowed."""
 
 from nftwave.fleet.file import Fleet, explicit_cluster, load_fleet, schema
-from nftwave.fleet.models import Cluster, Deadlines, Policy, Ssh, Thresholds
+from nftwave.fleet.models import Cluster, Deadlines, Policy, Ssh, Thresholds, Waiver
 from nftwave.fleet.source import BadFleet
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "Policy",
     "Ssh",
     "Thresholds",
+    "Waiver",
     "explicit_cluster",
     "load_fleet",
     "schema",

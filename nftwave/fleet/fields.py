@@ -45,6 +45,13 @@ ALLOWED: Mapping[str, str] = {
     "policy.strategy": "rolling",
     "policy.node_port_addresses": "keep-reach or primary",
     "policy.parallelism": "a whole number from 1 to 1024",
+    "policy.findings": "a mapping of codes of findings to severities",
+    "policy.findings.*": "blocker, warning, note or off",
+    "policy.waivers": 'a list of waivers, each with "code" and "reason"',
+    "policy.waivers[]": 'a mapping with "code", "reason" and, if wanted, "subject"',
+    "policy.waivers[].code": "the code of a finding; docs/findings.md has all",
+    "policy.waivers[].subject": "a pattern with * and ?, such as a node's name",
+    "policy.waivers[].reason": "why it may be so: it is shown with the plan that is approved",
     "policy.thresholds": 'a mapping with "kernel" or "nft"',
     "policy.thresholds.kernel": (
         f'a version in quotes, at least "{NEEDED["kernel"]}": kube-proxy in nftables mode needs it'
@@ -61,8 +68,8 @@ ALLOWED: Mapping[str, str] = {
     "policy.deadlines.verify": _SECONDS,
     "policy.deadlines.approval": _SECONDS,
 }
-"""What each field may hold. Indexes are `[]`, a label's name is `*`, and `ssh` and `policy` of a
-cluster are those of the fleet."""
+"""What each field may hold. Indexes are `[]`, names that are free are `*`, and a cluster's `ssh`
+and `policy` are those of the fleet."""
 
 
 def allowed(place: Place) -> str:
@@ -90,5 +97,7 @@ def _row(place: Place) -> str:
         place = place[2:]
     if place[:1] == ("clusters",) and place[2:3] == ("labels",) and place[3:]:
         return "clusters[].labels.*"
+    if place[:2] == ("policy", "findings") and place[2:]:
+        return "policy.findings.*"
     text = "".join("[]" if isinstance(part, int) else f".{part}" for part in place)
     return text.removeprefix(".")

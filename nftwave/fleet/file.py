@@ -91,11 +91,17 @@ def schema() -> dict[str, Any]:
 
 
 def _merged(base: M, override: M) -> M:
-    """`base` with the fields that `override` was given, field by field at every depth."""
+    """`base` with the fields that `override` was given, field by field at every depth.
+
+    Mappings too are taken together by their names; of lists the override's own holds.
+    """
     given = {name: getattr(override, name) for name in override.model_fields_set}
     return base.model_copy(
-        update={
-            name: _merged(getattr(base, name), value) if isinstance(value, BaseModel) else value
-            for name, value in given.items()
-        }
+        update={name: _over(getattr(base, name), value) for name, value in given.items()}
     )
+
+
+def _over(base: Any, value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return _merged(base, value)
+    return {**base, **value} if isinstance(value, dict) else value

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from nftwave.fleet.fields import allowed, fields
+from nftwave.fleet.judging import policy_mistakes
 from nftwave.fleet.source import BadFleet, Source
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def validated(model: type[M], value: object, source: Source, context: Mapping[st
     Raises:
         BadFleet: with every mistake, in file order.
     """
-    mistakes = list(_across(value))
+    mistakes = [*_across(value), *policy_mistakes(value)]
     result = None
     try:
         result = model.model_validate(value, context=dict(context))

@@ -49,6 +49,7 @@ def _not_lowered(value: str, info: ValidationInfo) -> str:
 FilePath = Annotated[Path, PlainValidator(_expanded), WithJsonSchema({"type": "string"})]
 Label = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=63)]
 Text = Annotated[str, Field(min_length=1)]
+Reason = Annotated[str, Field(min_length=3, pattern=r"\S")]
 Seconds = Annotated[float, Field(gt=0, le=MONTH, allow_inf_nan=False)]
 Numbers = Annotated[str, Field(pattern=r"^[0-9]{1,6}(\.[0-9]{1,6}){1,2}$")]
 Threshold = Annotated[Numbers, AfterValidator(_not_lowered)]
@@ -123,6 +124,17 @@ class Deadlines(Strict):
     approval: Seconds = Field(default=86400, description="Seconds that a person is waited for.")
 
 
+class Waiver(Strict):
+    """A finding that is known and accepted: it weighs one step less, and its reason is shown."""
+
+    code: Text = Field(description="Code of the finding, such as nft-too-old.")
+    subject: Text | None = Field(
+        default=None,
+        description="Pattern (* and ?) of what it is about, such as a node's name; else all.",
+    )
+    reason: Reason = Field(description="Why it may be so; shown with the plan that is approved.")
+
+
 class Policy(Strict):
     """What a migration may do and how long it may take."""
 
@@ -135,6 +147,13 @@ class Policy(Strict):
     )
     parallelism: int = Field(
         default=32, ge=1, le=1024, description="Nodes looked at over SSH at once."
+    )
+    findings: dict[str, Literal["blocker", "warning", "note", "off"]] = Field(
+        default={},
+        description="Severity by code of a finding, other than its own; docs/findings.md has all.",
+    )
+    waivers: tuple[Waiver, ...] = Field(
+        default=(), strict=False, description="Findings that are known and accepted."
     )
     thresholds: Thresholds = Field(default=Thresholds(), description="Least versions on a node.")
     deadlines: Deadlines = Field(default=Deadlines(), description="Seconds, all greater than 0.")

@@ -69,6 +69,25 @@ def test_a_cluster_overrides_one_deadline_and_keeps_the_others(fleet_file):
     assert policy.thresholds.kernel == "5.15"
 
 
+def test_a_cluster_adds_severities_to_the_fleets_and_has_waivers_of_its_own(tmp_path):
+    path = tmp_path / "fleet.yaml"
+    path.write_text(
+        "clusters:\n"
+        "  - name: a\n    in_cluster: true\n    policy:\n"
+        "      findings: {strict-arp: off}\n"
+        "      waivers: [{code: foreign-ipvs, reason: may go}]\n"
+        "  - {name: b, in_cluster: true}\n"
+        "policy:\n"
+        "  findings: {strict-arp: warning, nft-missing: warning}\n"
+        "  waivers: [{code: nft-too-old, subject: old-*, reason: being replaced}]\n"
+    )
+    fleet = load_fleet(path)
+    own, other = fleet.cluster("a").policy, fleet.cluster("b").policy
+    assert own.findings == {"strict-arp": "off", "nft-missing": "warning"}
+    assert [w.code for w in own.waivers] == ["foreign-ipvs"]
+    assert [(w.code, w.subject) for w in other.waivers] == [("nft-too-old", "old-*")]
+
+
 def test_a_cluster_that_overrides_nothing_has_the_fleets_values(fleet_file):
     inside = load_fleet(fleet_file).cluster("inside")
     assert inside.in_cluster

@@ -11,8 +11,10 @@ GOOD = "clusters:\n  - {name: a, in_cluster: true}\n"
 SECONDS = "a number of seconds greater than 0, at most 2678400 (31 days)"
 KERNEL = 'a version in quotes, at least "5.13": kube-proxy in nftables mode needs it'
 NFT = 'a version in quotes, at least "1.0.1": kube-proxy in nftables mode needs it'
+SEVERITIES = "blocker, warning, note or off"
 PATH = "a path; ~ and $VARS are expanded"
 JUMP = "a jump host such as ops@bastion.example.org:22"
+REASON = "why it may be so: it is shown with the plan that is approved"
 NAME = (
     "a name of lower-case letters, digits and dashes, at most 63, "
     "beginning and ending with a letter or digit"
@@ -75,6 +77,15 @@ def nested(field, value):
         ("policy.parallelism", "0", "0", "a whole number from 1 to 1024"),
         ("policy.parallelism", "1025", "1025", "a whole number from 1 to 1024"),
         ("policy.parallelism", "many", '"many"', "a whole number from 1 to 1024"),
+        ("policy.findings", "[]", "an empty list", "a mapping of codes of findings to severities"),
+        ("policy.findings.nft-too-old", "warn", '"warn"', SEVERITIES),
+        ("policy.findings.nft-too-old", "", "nothing", SEVERITIES),
+        (
+            "policy.waivers",
+            "{a: b}",
+            "a mapping",
+            'a list of waivers, each with "code" and "reason"',
+        ),
         ("policy.thresholds", "5.13", "5.13", 'a mapping with "kernel" or "nft"'),
         ("policy.thresholds.kernel", "5.13", "5.13", KERNEL),
         ("policy.thresholds.kernel", '"5.10"', '"5.10"', KERNEL),
@@ -99,6 +110,65 @@ def test_a_wrong_value_is_told_with_place_found_and_allowed(path, field, value, 
         own = nested(field, value).splitlines()[2]
         text = f"clusters:\n  - name: a\n    in_cluster: true\n    {own}\n"
         assert lines(path, text) == [f"fleet.yaml:4: clusters[0].{expected}"]
+
+
+@pytest.mark.parametrize(
+    ("waiver", "told"),
+    [
+        ("code: foreign-ipvs", f"reason: found nothing, allowed: {REASON}"),
+        ('code: foreign-ipvs, reason: ""', f'reason: found "", allowed: {REASON}'),
+        ('code: foreign-ipvs, reason: "   "', f'reason: found "   ", allowed: {REASON}'),
+        (
+            "reason: a good one",
+            "code: found nothing, allowed: the code of a finding; docs/findings.md has all",
+        ),
+        (
+            "code: foreign-ipsv, reason: a good one",
+            (
+                'code: found "foreign-ipsv", allowed: a code of docs/findings.md;'
+                " did you mean foreign-ipvs?"
+            ),
+        ),
+        (
+            "code: node-unreachable, reason: a good one",
+            "code: found node-unreachable, allowed: another code; nothing is known of the node",
+        ),
+        (
+            "code: foreign-ipvs, reason: a good one, until: x",
+            "until: found an unknown field, allowed: code, reason, subject",
+        ),
+    ],
+)
+def test_a_waiver_needs_a_code_that_may_be_waived_and_a_reason(path, waiver, told):
+    text = f"{GOOD}policy:\n  waivers:\n    - {{{waiver}}}\n"
+    assert lines(path, text) == [f"fleet.yaml:5: policy.waivers[0].{told}"]
+
+
+@pytest.mark.parametrize(
+    ("code", "severity", "told"),
+    [
+        (
+            "nft-to-old",
+            "note",
+            'found "nft-to-old", allowed: a code of docs/findings.md; did you mean nft-too-old?',
+        ),
+        (
+            "kernel-too-old",
+            "off",
+            "found off, allowed: blocker; kube-proxy itself refuses, after it has wiped ipvs",
+        ),
+    ],
+)
+def test_the_severity_of_a_firm_finding_cannot_be_lowered(path, code, severity, told):
+    own = f"    policy:\n      findings:\n        {code}: {severity}\n"
+    text = f"clusters:\n  - name: a\n    in_cluster: true\n{own}"
+    expected = f"fleet.yaml:6: clusters[0].policy.findings.{code}: {told}"
+    assert lines(path, text) == [expected]
+
+
+def test_a_firm_finding_may_be_called_what_it_is(path):
+    path.write_text(nested("policy.findings.kernel-too-old", "blocker"))
+    assert load_fleet(path).policy.findings == {"kernel-too-old": "blocker"}
 
 
 def test_a_wrong_item_of_a_list_is_told_with_its_own_line(path):
@@ -334,4 +404,5 @@ def test_every_field_of_the_models_has_words_for_what_is_allowed():
 def test_no_row_of_the_table_is_without_a_field():
     rows = {".".join(str(p) for p in place).replace(".0", "[]") for place in places(Fleet)}
     items = {"", "clusters[]", "clusters[].labels.*", "ssh.jump[]"}
+    items |= {"policy.findings.*", "policy.waivers[]"}
     assert set(ALLOWED) - items <= rows
