@@ -90,7 +90,7 @@ def check(
     else:
         terminal.OUT.print(terminal.nodes_table(looking.node_rows(facts), found.name))
         if findings:
-            terminal.OUT.print(terminal.findings_text(findings))
+            terminal.OUT.print(terminal.findings_table(findings))
         terminal.OUT.print(looking.sentence(facts, findings))
     if any(f.severity is Severity.BLOCKER for f in findings):
         raise typer.Exit(3)

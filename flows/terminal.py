@@ -136,23 +136,21 @@ def show_error(error: NftwaveError) -> None:
         ERR.print(Text(line), soft_wrap=True)
 
 
-def findings_text(findings: Sequence[Finding]) -> Text:
+def findings_table(findings: Sequence[Finding]) -> Table:
     """Findings, most severe first; why it matters and the remedy below what was seen.
 
     The same on many nodes is one entry.
     """
     from nftwave.findings import fold
 
-    text = Text()
+    table = Table.grid(padding=(0, 1))
     for one in fold(findings):
-        text.append(f"{one.severity:<8}", SEVERITY[one.severity])
-        text.append(f" {one.code}  ", "bold")
-        text.append(f"{one.seen()}\n")
-        text.append(f"         {one.why}\n", "dim")
+        told = Text.assemble((f"{one.code}  ", "bold"), one.seen(), (f"\n{one.why}", "dim"))
         if one.waived:
-            text.append(f"         waived: {one.waived}\n", "yellow")
-        text.append(f"         → {one.remedy}\n")
-    return text
+            told.append(f"\nwaived: {one.waived}", "yellow")
+        told.append(f"\n→ {one.remedy}")
+        table.add_row(Text(one.severity, SEVERITY[one.severity]), told)
+    return table
 
 
 def nodes_table(rows: Iterable[Mapping[str, str]], title: str) -> Table:

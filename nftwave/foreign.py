@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nftwave import services as known
-from nftwave.node.facts import NodeFacts, ServicePort, Unknown
+from nftwave.node.facts import NodeFacts, Unknown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Container, Iterable
 
     from nftwave.clusterfacts import ClusterFacts
     from nftwave.node.facts import VirtualServer
@@ -24,7 +24,7 @@ class Strangers:
 
     def __init__(self, services: Iterable[ServiceView]) -> None:
         listed = tuple(services)
-        self._served = known.owners(listed)
+        self._served: Container[tuple[str, str, int]] = set(known.owners(listed))
         self._node_ports = known.node_ports(listed)
 
     def among(self, servers: Iterable[VirtualServer]) -> tuple[VirtualServer, ...]:
@@ -37,8 +37,10 @@ class Strangers:
         return tuple(one for one in servers if not self._ours(one))
 
     def _ours(self, one: VirtualServer) -> bool:
-        port = ServicePort(one.address, one.protocol, one.port)
-        return port in self._served or (one.protocol, one.port) in self._node_ports
+        # A plain tuple equals a ServicePort and is made in a third of the time: a thousand nodes
+        # with ten thousand Services ask this ten million times.
+        served = (one.address, one.protocol, one.port) in self._served
+        return served or (one.protocol, one.port) in self._node_ports
 
 
 def strangers_on(facts: ClusterFacts) -> dict[str, tuple[VirtualServer, ...]]:

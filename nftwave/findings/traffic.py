@@ -51,10 +51,13 @@ def connections_cut(facts: ClusterFacts) -> Iterable[Sighting]:
         told.append(f"{sum(known.values())} established, most on {most}: {known[most]}")
         told += _by_service(facts)
     if unknown:
-        told.append(f"unknown on {len(unknown)} nodes, such as {unknown[0]}")
+        told.append(f"unknown on {_nodes(len(unknown))}, such as {unknown[0]}")
     if told:
-        count = len(known) + len(unknown)
-        yield Sighting(f"{count} node{'s' if count > 1 else ''}", "; ".join(told))
+        yield Sighting(_nodes(len(known) + len(unknown)), "; ".join(told))
+
+
+def _nodes(count: int) -> str:
+    return f"{count} node{'' if count == 1 else 's'}"
 
 
 def _by_service(facts: ClusterFacts) -> Iterator[str]:
@@ -77,7 +80,7 @@ def _port(port: ServicePort) -> str:
 
 def slow_first_sync(facts: ClusterFacts) -> Iterable[Sighting]:
     """So many Services and endpoints that a node is without Services for long."""
-    listed = max((_of_services(facts, probe) for _, probe in probed(facts)), key=len, default=())
+    listed = _of_services(facts)
     servers, backends = len(listed), sum(len(one.backends) for one in listed)
     seconds = expected_first_sync(servers, backends)
     if seconds >= SLOW_SYNC:
@@ -90,12 +93,13 @@ def slow_first_sync(facts: ClusterFacts) -> Iterable[Sighting]:
         )
 
 
-def _of_services(facts: ClusterFacts, probe: NodeFacts) -> tuple[VirtualServer, ...]:
-    """A node's virtual servers but those of NodePorts, which repeat others for each address."""
-    if isinstance(probe.virtual_servers, Unknown):
-        return ()
+def _of_services(facts: ClusterFacts) -> tuple[VirtualServer, ...]:
+    """The fullest node's virtual servers but those of NodePorts, which repeat others by address."""
+    told = (p.virtual_servers for _, p in probed(facts))
+    known = (servers for servers in told if not isinstance(servers, Unknown))
     repeated = node_ports(facts.around.services)
-    return tuple(one for one in probe.virtual_servers if (one.protocol, one.port) not in repeated)
+    most: tuple[VirtualServer, ...] = max(known, key=len, default=())
+    return tuple(one for one in most if (one.protocol, one.port) not in repeated)
 
 
 def _largest(facts: ClusterFacts, listed: tuple[VirtualServer, ...]) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import re
+from functools import lru_cache
 
 from nftwave.node.facts import ServicePort, VirtualServer
 
@@ -35,26 +36,34 @@ def virtual_servers(text: str) -> tuple[VirtualServer, ...]:
     lines = text.split("\n")
     if not lines[0].startswith("IP Virtual Server version") or len(lines) < _HEADER_LINES:
         raise ValueError("this is not /proc/net/ip_vs")
-    servers: list[tuple[str, str, int, str]] = []
-    backends: list[list[ServicePort]] = []
+    servers: list[tuple[str, list[str]]] = []
     for line in lines[_HEADER_LINES:]:
-        if backend := _BACKEND.match(line):
-            port = ServicePort(address(backend[1]), servers[-1][0], int(backend[2], 16))
-            backends[-1].append(port)
-            continue
-        if server := _SERVER.match(line):
-            servers.append((server[1].lower(), address(server[2]), int(server[3], 16), server[4]))
-        elif mark := _MARK.match(line):
-            servers.append(("fwm", "", int(mark[1], 16), mark[2]))
+        if line.lstrip().startswith("->"):
+            servers[-1][1].append(line)
         elif line.strip():
-            raise ValueError(f"not a row of /proc/net/ip_vs: {line[:60]!r}")
-        else:
-            continue
-        backends.append([])
-    return tuple(
-        VirtualServer(*server, backends=tuple(behind))
-        for server, behind in zip(servers, backends, strict=True)
-    )
+            servers.append((line, []))
+    return tuple(_virtual_server(row, tuple(behind)) for row, behind in servers)
+
+
+# The nodes of a cluster hold the same servers: each is kept once, not once a node.
+@lru_cache(maxsize=2**16)
+def _virtual_server(row: str, behind: tuple[str, ...]) -> VirtualServer:
+    if server := _SERVER.match(row):
+        protocol, host, port = server[1].lower(), address(server[2]), int(server[3], 16)
+        scheduler = server[4]
+    elif mark := _MARK.match(row):
+        protocol, host, port, scheduler = "fwm", "", int(mark[1], 16), mark[2]
+    else:
+        raise ValueError(f"not a row of /proc/net/ip_vs: {row[:60]!r}")
+    backends = tuple(_backend(line, protocol) for line in behind)
+    return VirtualServer(protocol, host, port, scheduler, backends)
+
+
+def _backend(line: str, protocol: str) -> ServicePort:
+    found = _BACKEND.match(line)
+    if not found:
+        raise ValueError(f"not a row of /proc/net/ip_vs: {line[:60]!r}")
+    return ServicePort(address(found[1]), protocol, int(found[2], 16))
 
 
 def connections(text: str) -> dict[str, int]:

@@ -187,7 +187,7 @@ TRIGGERED = [
     (
         "connections-cut",
         on_node(ipvs_connections=Unknown("no awk"), established=Unknown("no awk")),
-        "unknown on 1 nodes, such as node1",
+        "unknown on 1 node, such as node1",
     ),
     (
         "slow-first-sync",
