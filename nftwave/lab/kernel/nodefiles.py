@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from nftwave.lab.kernel import ipvs
@@ -61,7 +62,8 @@ IPVS_SYSCTLS = {
     "net.ipv4.vs.expire_nodest_conn": "1",
     "net.ipv4.vs.expire_quiescent_template": "1",
 }
-ROOT_ONLY = frozenset({"/proc/net/ip_vs_conn", "/proc/net/nf_conntrack", "/etc/shadow"})
+ROOT_ONLY = frozenset({"/proc/net/ip_vs_conn", "/etc/shadow"})
+OF_A_PROCESS = re.compile(r"/proc/\d+/fd(/.*)?")
 STATIC: Mapping[str, Show] = {
     "/etc/os-release": lambda: OS_RELEASE,
     "/etc/passwd": lambda: USERS,
@@ -69,6 +71,11 @@ STATIC: Mapping[str, Show] = {
     "/etc/hosts": lambda: "127.0.0.1\tlocalhost\n",
     "/usr/lib/os-release": lambda: OS_RELEASE,
 }
+
+
+def is_root_only(path: str) -> bool:
+    """Whether only root may read the file or list the directory."""
+    return path in ROOT_ONLY or OF_A_PROCESS.fullmatch(path) is not None
 
 
 def sysctls(kernel: Kernel) -> dict[str, str]:

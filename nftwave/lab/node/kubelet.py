@@ -106,7 +106,13 @@ class Kubelet:
         """A kube-proxy for this node that has not started."""
         node = self.node
         return KubeProxy(
-            node.name, node.kernel, node.pace, self.version, node.faults, self._warn_of_ipvs
+            node.name,
+            node.kernel,
+            node.pace,
+            self.version,
+            node.faults,
+            self._warn_of_ipvs,
+            pid=node.next_pid(),
         )
 
     def _warn_of_ipvs(self) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from nftwave.lab.kernel import nodefiles
 from nftwave.lab.kernel.kernel import OLD_RELEASE, RELEASE, Kernel
+from nftwave.lab.node import procfiles
 from nftwave.lab.node.dialling import dial
 from nftwave.lab.node.kubelet import Kubelet
 from nftwave.lab.shell.files import Files
@@ -20,6 +21,7 @@ from nftwave.lab.tools import (
     sed,
     system,
     text,
+    units,
 )
 
 if TYPE_CHECKING:
@@ -32,11 +34,11 @@ if TYPE_CHECKING:
 
 COMMON: dict[str, Tool] = {
     name: tool
-    for module in (text, characters, patterns, sed, awk, system, launchers, http, netcat)
+    for module in (text, characters, patterns, sed, awk, system, launchers, http, netcat, units)
     for name, tool in module.TOOLS.items()
 }
 # Debian keeps these where the PATH of an ordinary user's SSH command does not look.
-IN_SBIN = frozenset({"conntrack", "ipvsadm", "nft", "sysctl"})
+IN_SBIN = frozenset(network.KERNEL_TOOLS) - {"ip", "lsmod", "ss", "uname"}
 FIRST_PID = 2000
 
 
@@ -62,10 +64,10 @@ class SimNode:
         self.kubelet = Kubelet(self, store, version)
         self.proxy: KubeProxy | None = None
         self.processes: dict[int, Process] = {}
-        self.files = Files(lambda: nodefiles.shown(self.kernel), nodefiles.ROOT_ONLY)
+        self._pid = FIRST_PID
+        self.files = Files(lambda: procfiles.shown(self), nodefiles.is_root_only)
         self.ssh_connections = 0
         self.ssh_commands = 0
-        self._pid = FIRST_PID
 
     @property
     def hostname(self) -> str:

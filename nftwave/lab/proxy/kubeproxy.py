@@ -53,6 +53,7 @@ class KubeProxy:
     faults: Collection[str]
     warn: Callable[[], None]  # records the Node event on ipvs
     log: Log = field(default_factory=Log)
+    pid: int = 0
     config: Config | None = None
     started: float = field(default_factory=time.time)
     serving: bool = False
@@ -62,6 +63,11 @@ class KubeProxy:
     def mode(self) -> str | None:
         """The mode it runs in; None before it serves."""
         return self.config.mode if self.config and self.serving else None
+
+    @property
+    def meets_elder(self) -> bool:
+        """Whether another, older process holds the port of its metrics."""
+        return "other-process" in self.faults and self.mode == "nftables"
 
     def settle(self, config_text: str, since: datetime) -> None:
         """Be a kube-proxy that has been running since then."""
@@ -197,7 +203,7 @@ class KubeProxy:
 
     def _metrics(self) -> Answer:
         started, synced = self.started, self.synced
-        if "other-process" in self.faults and self.mode == "nftables":
+        if self.meets_elder:
             moment = time.time()
             started, synced = started - ELDER, {"IPv4": moment, "IPv6": moment}
         text = metrics(self.mode or "", synced, started, self.version)

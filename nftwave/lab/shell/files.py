@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 import posixpath
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 
 Show = Callable[[], str]
 # Directories of the lab's nodes, not of this machine.
@@ -29,10 +30,23 @@ class FileError(Exception):
     """The text is strerror's, as commands print it after the path."""
 
 
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A symbolic link to something that cannot be opened, such as the socket of a process."""
+
+    target: str
+
+    def __call__(self) -> str:
+        """Open it. Raises FileError."""
+        raise FileError("No such device or address")
+
+
 class Files:
     """Paths to text. `shown` is asked at each look, so /proc and /sys change by themselves."""
 
-    def __init__(self, shown: Callable[[], Mapping[str, Show]], root_only: frozenset[str]) -> None:
+    def __init__(
+        self, shown: Callable[[], Mapping[str, Show]], root_only: Callable[[str], bool]
+    ) -> None:
         self._shown = shown
         self._root_only = root_only
         self._written: dict[str, str] = {}
@@ -49,7 +63,7 @@ class Files:
             raise FileError(
                 "Is a directory" if self.is_directory(path) else "No such file or directory"
             )
-        if path in self._root_only and not root:
+        if not root and self._root_only(path):
             raise FileError("Permission denied")
         return show()
 
@@ -106,11 +120,20 @@ class Files:
 
     def may_read(self, path: str, *, root: bool) -> bool:
         """Whether there is something to read, and it may be read."""
-        return self.exists(path) and (root or path not in self._root_only)
+        return self.exists(path) and (root or not self._root_only(path))
 
     def may_write(self, path: str, *, root: bool) -> bool:
         """Whether the path may be written."""
         return root or path.startswith(WRITABLE)
+
+    def link(self, path: str) -> str | None:
+        """What a symbolic link points to; None for anything else."""
+        found = self._shown().get(path)
+        return found.target if isinstance(found, Link) else None
+
+    def may_list(self, directory: str, *, root: bool) -> bool:
+        """Whether its names may be read."""
+        return root or not self._root_only(directory)
 
     def entries(self, directory: str) -> list[str]:
         """The names in a directory, sorted."""

@@ -6,7 +6,11 @@ import itertools
 import re
 from typing import TYPE_CHECKING
 
+from nftwave.lab.tools.listeners import listeners
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from nftwave.lab.kernel.ipvs import Connection
     from nftwave.lab.kernel.kernel import Kernel
     from nftwave.lab.shell.process import Call
@@ -70,19 +74,32 @@ def _wanted(row: str, args: list[str]) -> bool:
 
 
 async def ss(call: Call, kernel: Kernel) -> int:
-    """`ss -t`: TCP connections of the node itself; -H, and filters `state`, `dst`, `dport`."""
+    """`ss -t`: TCP connections of the node itself, or with -l who listens.
+
+    Also -p, -H, and the filters `state`, `dst` and `dport`.
+    """
     letters = {letter for word in call.args if re.fullmatch("-[a-zA-Z]+", word) for letter in word}
-    words = [word for word in call.args if not word.startswith("-") and word != "="]
-    given = dict(zip(words[::2], words[1::2], strict=False))
-    rows = []
-    for flow in kernel.flows:
-        (source, port), (address, to_port) = flow.source, flow.destination
-        peer = given.get("dst", address).rpartition("/")[0] or given.get("dst", address)
-        fits = peer in {address, f"{address}:{to_port}"}
-        fits = fits and given.get("dport", f":{to_port}") == f":{to_port}"
-        if fits and given.get("state", "established") in {"established", "connected", "all"}:
-            rows.append(("ESTAB", "0", "0", f"{source}:{port}", f"{address}:{to_port}"))
     if "H" not in letters:
         await call.out(SS_HEAD + "\n")
-    await call.out("".join(" ".join(row) + "\n" for row in rows if "l" not in letters))
+    rows = _listening(call, letters) if "l" in letters else _open(call, kernel)
+    await call.out("".join(" ".join(row).rstrip() + "\n" for row in rows))
     return 0
+
+
+def _listening(call: Call, letters: set[str]) -> Iterator[tuple[str, ...]]:
+    for one in listeners(call.machine.files, root=call.root):
+        anybody = "*" if one.address == "*" else "0.0.0.0"  # noqa: S104  shown, not bound
+        holder = one.holder if "p" in letters else ""
+        yield ("LISTEN", "0", "4096", f"{one.address}:{one.port}", f"{anybody}:*", holder)
+
+
+def _open(call: Call, kernel: Kernel) -> Iterator[tuple[str, ...]]:
+    words = [word for word in call.args if not word.startswith("-") and word != "="]
+    given = dict(zip(words[::2], words[1::2], strict=False))
+    if given.get("state", "established") not in {"established", "connected", "all"}:
+        return
+    for flow in kernel.flows:
+        (source, port), (address, to_port) = flow.source, flow.destination
+        peers = {None, address, f"{address}:{to_port}"}
+        if given.get("dst") in peers and given.get("dport") in {None, f":{to_port}"}:
+            yield ("ESTAB", "0", "0", f"{source}:{port}", f"{address}:{to_port}")

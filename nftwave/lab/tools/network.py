@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from nftwave.lab.kernel import ipvs, nodefiles
 from nftwave.lab.tools.connections import conntrack, ss
 from nftwave.lab.tools.iproute import ip
+from nftwave.lab.tools.iptables import ipset, iptables, iptables_save
 from nftwave.lab.tools.nft import nft
 from nftwave.lab.tools.operands import options
 
@@ -75,6 +76,11 @@ async def lsmod(call: Call, kernel: Kernel) -> int:
 KERNEL_TOOLS: dict[str, Callable[[Call, Kernel], Awaitable[int]]] = {
     "conntrack": conntrack,
     "ip": ip,
+    "ip6tables": iptables,
+    "ip6tables-save": iptables_save,
+    "ipset": ipset,
+    "iptables": iptables,
+    "iptables-save": iptables_save,
     "ipvsadm": ipvsadm,
     "lsmod": lsmod,
     "nft": nft,

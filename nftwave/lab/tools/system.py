@@ -13,6 +13,7 @@ from nftwave.lab.tools.operands import options
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from nftwave.lab.shell.files import Files
     from nftwave.lab.shell.process import Call, Tool
 
 
@@ -71,19 +72,30 @@ async def dirname(call: Call) -> int:
 
 
 async def ls(call: Call) -> int:
-    """`ls`: names, one a line."""
-    _, names = options(call.args, "")
+    """`ls`: names, one a line; -l shows what links point to."""
+    flags, names = options(call.args, "")
     files, status = call.machine.files, 0
     for name in names or ["."]:
         path = call.path(name)
-        if files.is_directory(path):
+        if files.is_directory(path) and not files.may_list(path, root=call.root):
+            message = f"cannot open directory '{name}': Permission denied"
+            status = await call.error(message, 2)
+        elif files.is_directory(path):
             entries = [entry for entry in files.entries(path) if not entry.startswith(".")]
-            await call.out("".join(entry + "\n" for entry in entries))
+            lines = [_long(files, path, entry) if "l" in flags else entry for entry in entries]
+            await call.out("".join(line + "\n" for line in lines))
         elif files.exists(path) or call.machine.tool(path):
             await call.out(name + "\n")
         else:
             status = await call.error(f"cannot access '{name}': No such file or directory", 2)
     return status
+
+
+def _long(files: Files, directory: str, entry: str) -> str:
+    """A line of `ls -l`; dates and sizes are not kept."""
+    target = files.link(f"{directory.rstrip('/')}/{entry}")
+    kind = "lrwx------" if target else "-rw-r--r--"
+    return f"{kind} 1 root root 0 Jan  1 00:00 {entry}" + (f" -> {target}" if target else "")
 
 
 async def rm(call: Call) -> int:
