@@ -28,7 +28,8 @@ PLANS = 3
 @flow(
     name="migrate-cluster",
     flow_run_name="{cluster} · migrate",
-    task_runner=ThreadPoolTaskRunner(max_workers=32),  # type: ignore[arg-type]
+    # As many threads as nodes may be looked at together; policy.parallelism says how many are.
+    task_runner=ThreadPoolTaskRunner(max_workers=1024),  # type: ignore[arg-type]
     persist_result=False,
 )
 def migrate_cluster(

@@ -1,8 +1,8 @@
 """Proving a node: look until it is verified, or until its time is over.
 
-One SSH connection a node; on it the same one probe again, while what it shows may still become
-true. The first sync of nftables rules ends seconds after the pod is Ready (11 s, measured with
-kube-proxy 1.36.2), so not yet is the usual first answer.
+One connection a node; on it the same one probe again, while what it shows may still become true.
+The first sync of nftables rules ends seconds after the pod is Ready (11 s, measured with kube-proxy
+1.36.2), so not yet is the usual first answer.
 """
 
 from __future__ import annotations
@@ -11,104 +11,160 @@ import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from nftwave.errors import Unreachable
-from nftwave.evidence import Expected, NodeVerdict, ProxyLog, Standing, judge
+from nftwave.evidence import Expected, Look, NodeVerdict, ProxyLog, Standing, judge
+from nftwave.evidence.pod import same_container
 from nftwave.kube.errors import ApiError
-from nftwave.kube.objects import KUBE_PROXY_LABEL, KUBE_SYSTEM, ProxyPod
-from nftwave.kube.resources import PODS
+from nftwave.kube.objects import KUBE_SYSTEM
 from nftwave.kube.rollout import last_words
-from nftwave.node.connect import SHARED, open_session
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
     from nftwave.kube.gateway import Gateway
-    from nftwave.node.facts import NodeFacts
-    from nftwave.node.host import Access
-    from nftwave.node.jumps import JumpHosts
-    from nftwave.node.session import Session
+    from nftwave.kube.objects import ProxyPod
+    from nftwave.node.facts import NodeFacts, ServicePort
+    from nftwave.witness import Witness
 
 LOG_HEAD = 16 * 1024
 """Bytes of the log's beginning that are read: kube-proxy names its proxier in the first 4 KiB
 (recorded, kube-proxy 1.36.2)."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 4.0
 """Seconds between two looks; doubled each time."""
+APART = 1.0
+"""Seconds between two looks that count as two: a container that dies at its start is gone by then
+or has begun anew."""
 
 STOP = threading.Event()
 """Set when the run is being ended: every loop here then ends after the look in hand."""
 
 
+class Probing(Protocol):
+    """A way to look at one node again and again: over SSH, or by exec in its kube-proxy pod."""
+
+    def probe(self, *, deadline: float, reach: Collection[ServicePort]) -> NodeFacts:
+        """One look, within `deadline` seconds; raises Unreachable."""
+
+    def close(self) -> None:
+        """End it; harmless when ended already."""
+
+
 @dataclass(frozen=True)
 class Subject:
-    """A node to be proven: how it is reached, its pod as last seen, what must be true."""
+    """A node to be proven.
+
+    Attributes:
+        open: makes the connection; raises Unreachable.
+        expected: what must be true of it.
+    """
 
     node: str
-    access: Access
-    pod: ProxyPod | None
+    open: Callable[[], Probing]
     expected: Expected
 
 
 def prove(
-    gateway: Gateway,
-    subject: Subject,
-    *,
-    deadline: float,
-    probe_deadline: float,
-    jumps: JumpHosts = SHARED,
+    witness: Witness, subject: Subject, *, deadline: float, probe_deadline: float
 ) -> NodeVerdict:
     """The verdict on a node: as soon as it is verified or its pod cannot come up, else in the end.
 
     Args:
-        deadline: seconds; 0 looks once.
-        probe_deadline: seconds for one look, connection included.
-        jumps: connections to jump hosts that are shared with other nodes.
+        witness: what the API says meanwhile.
+        deadline: seconds; 0 looks once, and a second time where a verdict needs two looks.
+        probe_deadline: seconds for one look.
     """
     until = time.monotonic() + deadline
-    pod, log, pause = subject.pod, None, FIRST_PAUSE
-    session: Session | None = None
+    seen = _Looking(witness, subject, probe_deadline)
+    pause = FIRST_PAUSE
     try:
         while True:
-            try:
-                session = session or open_session(
-                    subject.access, deadline=probe_deadline, jumps=jumps
-                )
-                facts: NodeFacts | Unreachable = session.probe(deadline=probe_deadline)
-            except Unreachable as error:
-                facts = error
-                _close(session)
-                session = None
-            if log is None or (log.proxier is None and not log.last_words):
-                log = _log(gateway, pod)
-            verdict = judge(subject.node, facts, pod, log, subject.expected, at=time.time())
+            verdict = seen.look()
             left = until - time.monotonic()
-            hopeless = pod is not None and pod.hopeless
-            if verdict.standing is Standing.VERIFIED or hopeless or left <= 0 or STOP.is_set():
+            if verdict.standing is Standing.VERIFIED or seen.hopeless or STOP.is_set():
                 return verdict
-            STOP.wait(min(pause, left))
+            if left <= 0 and not seen.once_more(verdict):
+                return verdict
+            STOP.wait(min(pause, left) if left > 0 else APART)
             pause = min(pause * 2, LONGEST_PAUSE)
-            before, pod = pod, _pod(gateway, subject.node, pod)
-            if pod != before:
-                log = None
     finally:
-        _close(session)
+        seen.close()
 
 
-def _close(session: Session | None) -> None:
-    if session is not None:
-        session.close()
+class _Looking:
+    """The looks at one node, and what is remembered from one to the next."""
+
+    def __init__(self, witness: Witness, subject: Subject, probe_deadline: float) -> None:
+        self._witness = witness
+        self._subject = subject
+        self._deadline = probe_deadline
+        self._session: Probing | None = None
+        self._log: ProxyLog | None = None
+        self._first: tuple[float, Look] | None = None
+        self._pod: ProxyPod | None = None
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether the pod cannot come up, so that waiting has no point."""
+        return self._pod is not None and self._pod.hopeless
+
+    def once_more(self, verdict: NodeVerdict) -> bool:
+        """Whether all that is missing is a second look at the container."""
+        against = verdict.against()
+        return (
+            len(against) == 1
+            and against[0].name == "container stays up"
+            and self._first is not None
+            and time.monotonic() - self._first[0] < APART
+        )
+
+    def look(self) -> NodeVerdict:
+        """Look once, and judge."""
+        node, begun = self._subject.node, time.monotonic()
+        reach = self._witness.reach()
+        facts = self._probe(reach)
+        self._follow_pod(self._witness.pod(node))
+        if isinstance(facts, Unreachable):
+            look = Look(facts, self._pod, self._log)
+        else:
+            services = self._witness.compare(node, facts, since=begun)
+            foreign = self._witness.foreign(facts)
+            look = Look(facts, self._pod, self._log, services, foreign, reach)
+        first = self._earlier(look, begun)
+        return judge(node, look, self._subject.expected, at=time.time(), first=first)
+
+    def _probe(self, reach: Collection[ServicePort]) -> NodeFacts | Unreachable:
+        try:
+            self._session = self._session or self._subject.open()
+            return self._session.probe(deadline=self._deadline, reach=reach)
+        except Unreachable as error:
+            self.close()
+            return error
+
+    def _follow_pod(self, pod: ProxyPod | None) -> None:
+        if pod != self._pod:
+            self._pod, self._log = pod, None
+        if self._log is None or (self._log.proxier is None and not self._log.last_words):
+            self._log = _read_log(self._witness.gateway, pod)
+
+    def _earlier(self, look: Look, begun: float) -> Look | None:
+        """The first look at the same container, if it is long enough ago."""
+        known = self._first[1].pod if self._first else None
+        if look.pod is None or known is None or not same_container(known, look.pod):
+            self._first = (begun, look)
+        if self._first is None or begun - self._first[0] < APART:
+            return None
+        return self._first[1]
+
+    def close(self) -> None:
+        """Close the connection, if there is one."""
+        session, self._session = self._session, None
+        if session is not None:
+            session.close()
 
 
-def _pod(gateway: Gateway, node: str, last: ProxyPod | None) -> ProxyPod | None:
-    """The node's newest kube-proxy pod; the last one seen while the API server is away."""
-    fields = f"spec.nodeName={node}"
-    with suppress(ApiError):
-        listing = gateway.list(PODS, KUBE_SYSTEM, labels=KUBE_PROXY_LABEL, fields=fields)
-        pods = [ProxyPod.of(item) for item in listing.items]
-        return max(pods, key=lambda p: (not p.deleting, p.created), default=None)
-    return last
-
-
-def _log(gateway: Gateway, pod: ProxyPod | None) -> ProxyLog | None:
+def _read_log(gateway: Gateway, pod: ProxyPod | None) -> ProxyLog | None:
     if pod is not None and pod.hopeless:
         return ProxyLog(None, None, last_words(gateway, pod))
     if pod is None or pod.started is None:

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from nftwave.kube.resources import Object
 
 
+OTHER_PROXY = "service.kubernetes.io/service-proxy-name"
+"""Label of Services that kube-proxy leaves to another proxy (Kubernetes 1.36 source)."""
+
+
 @dataclass(frozen=True, slots=True)
 class OpenPort:
     """One port of a Service; `node_port` is 0 where it has none."""
@@ -20,6 +24,7 @@ class OpenPort:
     protocol: str
     port: int
     node_port: int
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +34,9 @@ class ServiceView:
     Attributes:
         cluster_ips: empty for headless and ExternalName Services.
         external_ips: spec.externalIPs, and the addresses of its load balancer.
+        internal_local: whether its ClusterIPs lead to endpoints on the same node only
+            (internalTrafficPolicy Local); external_local: the same of its other addresses.
+        other_proxy: whether it is labelled as another proxy's; kube-proxy leaves it alone.
     """
 
     namespace: str
@@ -36,6 +44,9 @@ class ServiceView:
     cluster_ips: tuple[str, ...]
     external_ips: tuple[str, ...]
     ports: tuple[OpenPort, ...]
+    internal_local: bool = False
+    external_local: bool = False
+    other_proxy: bool = False
 
     def __str__(self) -> str:
         return f"{self.namespace}/{self.name}"
@@ -47,7 +58,12 @@ class ServiceView:
         single = [spec["clusterIP"]] if spec.get("clusterIP") else []
         addresses = spec.get("clusterIPs") or single
         balancer = (service.get("status") or {}).get("loadBalancer") or {}
-        ingress = [one["ip"] for one in balancer.get("ingress") or () if one.get("ip")]
+        # Where ipMode is Proxy, kube-proxy leaves the address to the load balancer itself.
+        ingress = [
+            one["ip"]
+            for one in balancer.get("ingress") or ()
+            if one.get("ip") and one.get("ipMode") != "Proxy"
+        ]
         named = spec.get("type") == "ExternalName"
         return cls(
             namespace=meta["namespace"],
@@ -55,9 +71,17 @@ class ServiceView:
             cluster_ips=() if named else tuple(a for a in addresses if a != "None"),
             external_ips=(*(spec.get("externalIPs") or ()), *ingress),
             ports=tuple(
-                OpenPort(p.get("protocol", "TCP").lower(), p["port"], p.get("nodePort", 0))
+                OpenPort(
+                    p.get("protocol", "TCP").lower(),
+                    p["port"],
+                    p.get("nodePort", 0),
+                    p.get("name", ""),
+                )
                 for p in spec.get("ports") or ()
             ),
+            internal_local=spec.get("internalTrafficPolicy") == "Local",
+            external_local=spec.get("externalTrafficPolicy") == "Local",
+            other_proxy=OTHER_PROXY in (meta.get("labels") or {}),
         )
 
     def served(self) -> Iterator[ServicePort]:

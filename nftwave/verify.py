@@ -6,17 +6,19 @@ import time
 from typing import TYPE_CHECKING
 
 from nftwave.errors import BadInput, Unreachable
-from nftwave.evidence import Expected, NodeVerdict, judge
-from nftwave.look import access_to
+from nftwave.evidence import Expected, Look, NodeVerdict, judge
+from nftwave.node.facts import NodeFacts, ServicePort, Unknown
 from nftwave.node.jumps import JumpHosts
 from nftwave.node.parallel import on_each
 from nftwave.prove import Subject, prove
+from nftwave.reaching import opener
+from nftwave.witness import Witness
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from nftwave.clusterfacts import ClusterFacts
     from nftwave.kube.gateway import Gateway
-    from nftwave.look import ClusterFacts
 
 
 def verify_all(facts: ClusterFacts, gateway: Gateway, *, deadline: float) -> Iterator[NodeVerdict]:
@@ -27,24 +29,19 @@ def verify_all(facts: ClusterFacts, gateway: Gateway, *, deadline: float) -> Ite
         deadline: seconds that a node which is not verified is looked at again; 0 looks once.
     """
     cluster = facts.cluster
-    expected = Expected(facts.must_serve)
-    pods = {pod.node: pod for pod in facts.pods if not pod.deleting}
-    subjects: dict[str, Subject] = {}
-    for node in facts.targets:
-        pod = pods.get(node.name)
-        try:
-            access = access_to(cluster, node)
-        except BadInput as error:
-            why = Unreachable(str(error), node=node.name)
-            yield judge(node.name, why, pod, None, expected, at=time.time())
-        else:
-            subjects[node.name] = Subject(node.name, access, pod, expected)
+    expected = Expected(facts.must_serve, deadline=deadline or None)
     probe = cluster.policy.deadlines.probe
-    with JumpHosts() as jumps:
+    with JumpHosts() as jumps, Witness(gateway) as witness:
+        subjects: dict[str, Subject] = {}
+        for node in facts.targets:
+            try:
+                way = opener(cluster, node, jumps)
+            except BadInput as error:
+                yield unreachable(witness, node.name, Unreachable(str(error)), expected)
+            else:
+                subjects[node.name] = Subject(node.name, way, expected)
         answers = on_each(
-            lambda subject, _: prove(
-                gateway, subject, deadline=deadline, probe_deadline=probe, jumps=jumps
-            ),
+            lambda subject, _: prove(witness, subject, deadline=deadline, probe_deadline=probe),
             subjects,
             workers=cluster.policy.parallelism,
             per_host_deadline=deadline + probe,
@@ -52,7 +49,19 @@ def verify_all(facts: ClusterFacts, gateway: Gateway, *, deadline: float) -> Ite
         )
         for name, answer in answers:
             if isinstance(answer, Unreachable):
-                subject = subjects[name]
-                yield judge(name, answer, subject.pod, None, expected, at=time.time())
+                yield unreachable(witness, name, answer, expected)
             else:
                 yield answer
+
+
+def unreachable(witness: Witness, node: str, why: Unreachable, expected: Expected) -> NodeVerdict:
+    """The verdict on a node that could not be asked."""
+    return judge(node, Look(why, witness.pod(node), None), expected, at=time.time())
+
+
+def silent(before: NodeFacts | Unreachable | None) -> frozenset[ServicePort]:
+    """Service ports that were tried from a node before the change and did not answer."""
+    if not isinstance(before, NodeFacts):
+        return frozenset()
+    tried = before.answers.items()
+    return frozenset(port for port, a in tried if not isinstance(a, Unknown) and not a.connected)

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import time
+import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from prefect import task
-from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.states import Failed
 
 from nftwave import progress, report
 from nftwave.errors import BadInput, Unreachable
-from nftwave.evidence import Expected, NodeVerdict, Standing, judge
-from nftwave.look import access_to
+from nftwave.evidence import Expected, NodeVerdict, Standing
 from nftwave.outcome import counted
 from nftwave.prove import Subject, prove
+from nftwave.reaching import opener
+from nftwave.verify import silent, unreachable
+from nftwave.witness import Witness
 
 if TYPE_CHECKING:
     from prefect.futures import PrefectFuture
@@ -24,32 +25,59 @@ if TYPE_CHECKING:
     from tasks.run import Run
 
 
-@task(task_run_name="verify {node} in {run.name}", cache_policy=NO_CACHE, persist_result=False)
-def verify_node(run: Run, node: str, expected: Expected, deadline: float) -> NodeVerdict:
+class Proving:
+    """What the task runs share. A plain class, so that Prefect does not walk through it."""
+
+    def __init__(self, run: Run, witness: Witness, deadline: float) -> None:
+        self.run = run
+        self.witness = witness
+        self.deadline = deadline
+        # The task runner has a thread for every node that is submitted; how many nodes are looked
+        # at together is the policy's to say.
+        self.slots = threading.Semaphore(run.cluster.policy.parallelism)
+        self._nodes = {node.name: node for node in run.facts.nodes}
+        changed = run.plan.nodes if run.successors else ()
+        self._replaced = {node.name: node.pod_uid for node in changed}
+
+    def prove(self, name: str) -> NodeVerdict:
+        """Look at one node until it is verified or its time is over."""
+        cluster, expected = self.run.cluster, self._expected(name)
+        try:
+            way = opener(cluster, self._nodes[name])
+        except BadInput as error:
+            return unreachable(self.witness, name, Unreachable(str(error)), expected)
+        return prove(
+            self.witness,
+            Subject(name, way, expected),
+            deadline=self.deadline,
+            probe_deadline=cluster.policy.deadlines.probe,
+        )
+
+    def _expected(self, name: str) -> Expected:
+        return Expected(
+            self.run.facts.must_serve,
+            replaced_uid=self._replaced.get(name),
+            silent_before=silent(self.run.facts.probes.get(name)),
+            deadline=self.deadline,
+        )
+
+
+@task(task_run_name="verify {node} in {name}", cache_policy=NO_CACHE, persist_result=False)
+def verify_node(proving: Proving, name: str, node: str) -> NodeVerdict:  # noqa: ARG001 (the run's name)
     """Look at one node until it is verified or its time is over.
 
     Not verified ends the task run as Failed, or as Unknown, with the reason; the verdict is its
     result either way.
     """
-    pod = run.successors.get(node) or next((p for p in run.facts.pods if p.node == node), None)
-    view = next(n for n in run.facts.nodes if n.name == node)
     try:
-        access = access_to(run.cluster, view)
-    except BadInput as error:
-        why = Unreachable(str(error), node=node)
-        verdict = judge(node, why, pod, None, expected, at=time.time())
-    else:
-        verdict = prove(
-            run.gateway,
-            Subject(node, access, pod, expected),
-            deadline=deadline,
-            probe_deadline=run.cluster.policy.deadlines.probe,
-        )
+        verdict = proving.prove(node)
+    finally:
+        proving.slots.release()
     if verdict.standing is Standing.VERIFIED:
         return verdict
-    name = "Failed" if verdict.standing is Standing.FAILED else "Unknown"
+    state = "Failed" if verdict.standing is Standing.FAILED else "Unknown"
     # Prefect unwraps a returned state; its types do not know that.
-    return Failed(name=name, message=verdict.why(), data=verdict)  # type: ignore[return-value]
+    return Failed(name=state, message=verdict.why(), data=verdict)  # type: ignore[return-value]
 
 
 def verify_nodes(run: Run, *, deadline: float | None = None) -> Sequence[NodeVerdict]:
@@ -61,12 +89,12 @@ def verify_nodes(run: Run, *, deadline: float | None = None) -> Sequence[NodeVer
     run.story.where = "verification"
     allowed = run.cluster.policy.deadlines.verify if deadline is None else deadline
     nodes = [n.name for n in run.facts.targets]
-    before = {} if not run.successors else {n.name: n.pod_uid for n in run.plan.nodes}
-    with progress.step("verify", f"asking {counted(len(nodes), 'node')} for evidence") as now:
-        futures: list[PrefectFuture[NodeVerdict]] = [
-            verify_node.submit(run, node, Expected(run.facts.must_serve, before.get(node)), allowed)
-            for node in nodes
-        ]
+    with (
+        progress.step("verify", f"asking {counted(len(nodes), 'node')} for evidence") as now,
+        Witness(run.gateway) as witness,
+    ):
+        proving = Proving(run, witness, allowed)
+        futures = [_submit(proving, node) for node in nodes]
         for future in futures:
             verdict = future.result(raise_on_failure=False)
             if isinstance(verdict, BaseException):
@@ -74,11 +102,19 @@ def verify_nodes(run: Run, *, deadline: float | None = None) -> Sequence[NodeVer
             run.story.verdicts.append(verdict)
             now.line(f"{verdict.node}: {verdict.standing}: {verdict.why()}")
         verdicts = run.verdicts = tuple(run.story.verdicts)
-        create_table_artifact(
-            key=f"{run.name}-nodes",
-            table=report.verdict_rows(verdicts)[: report.SHOWN],
-            description=f"Verdict and evidence of each node of {run.name}",
+        run.artifacts.table(
+            "nodes",
+            report.verdict_rows(verdicts)[: report.SHOWN],
+            f"Verdict and evidence of each node of {run.name}",
         )
         verified = sum(v.standing is Standing.VERIFIED for v in verdicts)
         now.end(f"{verified} of {len(verdicts)} nodes verified")
     return verdicts
+
+
+def _submit(proving: Proving, node: str) -> PrefectFuture[NodeVerdict]:
+    """Begin with a node when it is its turn."""
+    # The task gives it back. One that Prefect lost never does, and must not hold up the others.
+    longest = proving.deadline + 2 * proving.run.cluster.policy.deadlines.probe
+    proving.slots.acquire(timeout=longest)
+    return verify_node.submit(proving, proving.run.name, node)

@@ -10,7 +10,7 @@ from typing import Any
 from nftwave.fleet import Cluster
 from nftwave.kube.objects import DaemonSetView, NodeView, ProxyPod
 from nftwave.look import ClusterFacts
-from nftwave.node.facts import Health, NodeFacts, ServicePort, VirtualServer
+from nftwave.node.facts import Attempt, Health, NodeFacts, ServicePort, VirtualServer
 from nftwave.proxyconfig import read
 from nftwave.services import OpenPort, ServiceView
 from nftwave.surroundings import Surroundings
@@ -19,6 +19,8 @@ API = Path(__file__).parent / "recordings" / "api"
 KUBERNETES = ServicePort("10.96.0.1", "tcp", 443)
 STARTED = 1_795_315_000.0
 """When the container of `pod()` started, seconds since the epoch."""
+NEW_UID = "3b1d6f0e-8f2a-4c0d-9b57-6f2a1c7e9d10"
+"""uid of `pod()`."""
 
 
 def recorded(case: str) -> dict[str, Any]:
@@ -38,16 +40,21 @@ def migrated(**differences: Any) -> NodeFacts:
         nft="1.0.6",
         tables=frozenset({("ip", "filter"), ("ip", "kube-proxy"), ("ip6", "kube-proxy")}),
         service_ips={"ip": frozenset({KUBERNETES}), "ip6": frozenset()},
+        no_endpoints={"ip": frozenset(), "ip6": frozenset()},
         virtual_servers=(),
         ipvs_connections={},
         established={},
         ipvs_interface=None,
         proxy_mode="nftables",
         last_sync={"ip": STARTED + 5, "ip6": STARTED + 9},
+        last_queued={"ip": STARTED + 2, "ip6": STARTED + 2},
         sync_failures={},
         process_started=STARTED,
+        listener=f"0::/kubepods.slice/kubepods-besteffort-pod{NEW_UID.replace('-', '_')}.slice/x",
         health=Health(200, {"ip": True, "ip6": True}),
         conntrack=(100, 131072),
+        iptables_chains=frozenset(),
+        answers={KUBERNETES: Attempt(connected=True, said="connected (bash)")},
         firewalls=frozenset(),
         commands={"tables": "nft list tables", "proxy_mode": "curl -s 127.0.0.1:10249/proxyMode"},
     )
@@ -72,7 +79,7 @@ def pod(**differences: Any) -> ProxyPod:
     """A Ready kube-proxy pod."""
     one = ProxyPod(
         name="kube-proxy-abcde",
-        uid="new",
+        uid=NEW_UID,
         node="node1",
         created=STARTED - 2,
         deleting=False,

@@ -90,6 +90,10 @@ class ProxyPod:
     """What the kubelet says about that, or how the last container ended."""
     revision: str
     """Label controller-revision-hash: the DaemonSet template it was made from."""
+    exit_code: int | None = None
+    """How the container that ran before this one ended; None where none did."""
+    last_life: float | None = None
+    """Seconds that it had run for."""
 
     @classmethod
     def of(cls, pod: Object) -> ProxyPod:
@@ -114,6 +118,8 @@ class ProxyPod:
             waiting=str(waiting.get("reason") or ""),
             detail=str(waiting.get("message") or _ending(ended)),
             revision=(meta.get("labels") or {}).get("controller-revision-hash", ""),
+            exit_code=ended.get("exitCode"),
+            last_life=_life(ended),
         )
 
     @property
@@ -132,6 +138,11 @@ class ProxyPod:
 
 def _image(pod: Object) -> str:
     return str(pod["spec"]["containers"][0].get("image", ""))
+
+
+def _life(ended: Mapping[str, Any]) -> float | None:
+    began, finished = instant(ended.get("startedAt")), instant(ended.get("finishedAt"))
+    return None if began is None or finished is None else finished - began
 
 
 def _ending(ended: Mapping[str, Any]) -> str:

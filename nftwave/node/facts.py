@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 Family = Literal["ip", "ip6"]
 """An nftables address family; kube-proxy calls them IPv4 and IPv6 in its metrics and log."""
+Labelled = Family | Literal["any"]
+"""The family that a sample of a metric names; `any` where it names none, as those of older
+kube-proxies: it then tells of whichever family was synced last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,14 @@ class Health:
 
 
 @dataclass(frozen=True, slots=True)
+class Attempt:
+    """A new TCP connection that was tried from the node: what came of it, in the tool's words."""
+
+    connected: bool
+    said: str
+
+
+@dataclass(frozen=True, slots=True)
 class NodeFacts:
     """Everything that the probe saw, in the node's own words.
 
@@ -78,6 +89,8 @@ class NodeFacts:
     """(family, name) of every nftables table."""
     service_ips: Mapping[Family, frozenset[ServicePort] | Unknown | None]
     """Keys of kube-proxy's map `service-ips`, by family; None where table or map is not there."""
+    no_endpoints: Mapping[Family, frozenset[ServicePort] | Unknown | None]
+    """Keys of kube-proxy's map `no-endpoint-services`, as `service_ips`."""
     virtual_servers: tuple[VirtualServer, ...] | Unknown
     """Empty where ipvs holds none or the module is not loaded."""
     ipvs_connections: Mapping[str, int] | Unknown
@@ -88,16 +101,25 @@ class NodeFacts:
     """Addresses on `kube-ipvs0`; None where there is no such interface."""
     proxy_mode: str | Unknown
     """What kube-proxy answers to `/proxyMode` on 127.0.0.1:10249."""
-    last_sync: Mapping[Family, float] | Unknown
-    """`kubeproxy_sync_proxy_rules_last_timestamp_seconds`, by family; no entry or
-    0 before the first sync. Older kube-proxies name no family: then one value stands for both."""
-    sync_failures: Mapping[Family, float] | Unknown
-    """`kubeproxy_sync_proxy_rules_nftables_sync_failures_total`; no entry where not reported."""
+    last_sync: Mapping[Labelled, float] | Unknown
+    """`kubeproxy_sync_proxy_rules_last_timestamp_seconds`: the last sync that succeeded; no entry
+    or 0 before the first one."""
+    last_queued: Mapping[Labelled, float] | Unknown
+    """`kubeproxy_sync_proxy_rules_last_queued_timestamp_seconds`: when a sync was asked for."""
+    sync_failures: Mapping[Labelled, float] | Unknown
+    """`kubeproxy_sync_proxy_rules_nftables_sync_failures_total`, since the process began; no entry
+    where not reported."""
     process_started: float | Unknown
     """`process_start_time_seconds` of the kube-proxy that answers on 127.0.0.1:10249."""
+    listener: str | Unknown
+    """Cgroup of the process that listens on port 10249, which names its pod."""
     health: Health | Unknown
     conntrack: tuple[int, int] | Unknown
     """Entries in the conntrack table, and its limit."""
+    iptables_chains: frozenset[str] | Unknown
+    """Chains `KUBE-…` of iptables and ip6tables, those that the kubelet makes left out."""
+    answers: Mapping[ServicePort, Attempt | Unknown]
+    """New connections from the node, one to each Service port that was asked for."""
     firewalls: frozenset[str] | Unknown
     """Which of firewalld, nftables.service and ufw are active on the host."""
     commands: Mapping[str, str]

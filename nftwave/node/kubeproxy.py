@@ -12,7 +12,7 @@ import math
 import re
 from dataclasses import dataclass
 
-from nftwave.node.facts import Family, Health
+from nftwave.node.facts import Family, Health, Labelled
 
 _STATUS = re.compile(r"HTTP/\d(?:\.\d)? (\d{3})\b")
 _HEADER = re.compile(r"\s*[A-Za-z0-9-]+:(\s|$)")
@@ -54,16 +54,12 @@ def proxy_mode(text: str, *, ok: bool) -> str:
     return got.body
 
 
-def samples(text: str, *, ok: bool, name: str) -> dict[Family, float]:
-    """The samples of one metric, by IP family.
-
-    Older kube-proxies have no label `ip_family` (1.36.2 has it, measured): their one value then
-    stands for both families, and tells of whichever was synced last.
-    """
+def samples(text: str, *, ok: bool, name: str) -> dict[Labelled, float]:
+    """The samples of one metric, by the IP family that each names (1.36.2 does, measured)."""
     got = answer(text, ok=ok)
     if got.status != _OK:
         raise ValueError(f"/metrics answered {got.status}")
-    found: dict[Family, float] = {}
+    found: dict[Labelled, float] = {}
     for line in got.body.split("\n"):
         sample = _SAMPLE.fullmatch(line.strip())
         if not sample or sample[1] != name:
@@ -72,17 +68,16 @@ def samples(text: str, *, ok: bool, name: str) -> dict[Family, float]:
         if not math.isfinite(value):
             raise ValueError(f"{name} is {sample[3]}")
         label = _LABEL.search(sample[2] or "")
-        families = (_FAMILIES[label[1]],) if label else _FAMILIES.values()
-        found.update(dict.fromkeys(families, value))
+        found[_FAMILIES[label[1]] if label else "any"] = value
     return found
 
 
 def process_started(text: str, *, ok: bool) -> float:
     """`process_start_time_seconds`, seconds since the epoch."""
     started = samples(text, ok=ok, name="process_start_time_seconds")
-    if not started:
+    if "any" not in started:
         raise ValueError("/metrics has no process_start_time_seconds")
-    return started["ip"]
+    return started["any"]
 
 
 def health(text: str, *, ok: bool) -> Health:

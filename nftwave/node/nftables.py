@@ -1,4 +1,4 @@
-"""What `nft` says: its version, the tables, and the keys of kube-proxy's map `service-ips`."""
+"""What `nft` says: its version, the tables, and the keys of kube-proxy's maps."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 _VERSION = re.compile(r"nftables v(\d+(?:\.\d+)*\S*)")
 _TABLE = re.compile(r"table (\S+) (\S+)")
-_KEY = re.compile(r"([0-9a-fA-F.:]+) \. (\w+) \. (\d+)\s+:")
+# Elements of no-endpoint-services carry the Service's name as comment (Kubernetes 1.33 source).
+_KEY = re.compile(r'([0-9a-fA-F.:]+) \. (\w+) \. (\d+)(?: comment "[^"]*")?\s+:')
 # Where /etc/protocols is not installed nft prints numbers (IANA protocol numbers).
 _PROTOCOLS = {"6": "tcp", "17": "udp", "132": "sctp"}
 
@@ -38,8 +39,8 @@ def tables(text: str) -> frozenset[tuple[str, str]]:
     return frozenset(found)
 
 
-def service_ips(text: str, *, ok: bool) -> frozenset[ServicePort] | None:
-    """Keys of `nft [-j] list map FAMILY kube-proxy service-ips`; None: there is no such map."""
+def keys(text: str, name: str, *, ok: bool) -> frozenset[ServicePort] | None:
+    """Keys of a map, from `nft [-j] list map FAMILY kube-proxy NAME`; None: no such map."""
     if not ok:
         if "No such file or directory" in text:
             return None
@@ -47,8 +48,8 @@ def service_ips(text: str, *, ok: bool) -> frozenset[ServicePort] | None:
     start = text.find('{"nftables"')
     if start >= 0:
         return frozenset(_json_keys(json.loads(text[start:])["nftables"]))
-    if "map service-ips" not in text:
-        raise ValueError("nft did not show the map service-ips")
+    if f"map {name}" not in text:
+        raise ValueError(f"nft did not show the map {name}")
     return frozenset(_key(*found) for found in _KEY.findall(text))
 
 

@@ -5,18 +5,20 @@ Pure, and never raises: what cannot be read is Unknown, with the reason.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, TypeVar
 
 from nftwave.node import ipvs, kubeproxy, nftables
-from nftwave.node.facts import Family, NodeFacts, ServicePort, Unknown
+from nftwave.node.facts import Attempt, Family, NodeFacts, ServicePort, Unknown
 from nftwave.node.frames import Block, blocks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 T = TypeVar("T")
 FAMILIES: tuple[Family, Family] = ("ip", "ip6")
 _LAST_SYNC = "kubeproxy_sync_proxy_rules_last_timestamp_seconds"
+_LAST_QUEUED = "kubeproxy_sync_proxy_rules_last_queued_timestamp_seconds"
 _FAILURES = "kubeproxy_sync_proxy_rules_nftables_sync_failures_total"
 _METRICS = "curl -s http://127.0.0.1:10249/metrics"
 UNITS = ("firewalld", "nftables.service")
@@ -31,16 +33,22 @@ COMMANDS: Mapping[str, str] = {
     "nft": "nft --version",
     "tables": "nft list tables",
     "service_ips": "nft list map ip kube-proxy service-ips",
+    "no_endpoints": "nft list map ip kube-proxy no-endpoint-services",
     "virtual_servers": "cat /proc/net/ip_vs",
     "ipvs_connections": "cat /proc/net/ip_vs_conn",
     "established": "grep -w ESTABLISHED /proc/net/ip_vs_conn",
     "ipvs_interface": "ip addr show kube-ipvs0",
     "proxy_mode": "curl -s http://127.0.0.1:10249/proxyMode",
     "last_sync": f"{_METRICS} | grep {_LAST_SYNC}",
+    "last_queued": f"{_METRICS} | grep {_LAST_QUEUED}",
     "sync_failures": f"{_METRICS} | grep {_FAILURES}",
     "process_started": f"{_METRICS} | grep process_start_time_seconds",
+    "listener": "ss -ltnp | grep :10249",
     "health": "curl -s -i http://127.0.0.1:10256/healthz",
-    "conntrack": "cat /proc/sys/net/netfilter/nf_conntrack_count",
+    "conntrack": "cat /proc/sys/net/netfilter/nf_conntrack_count"
+    " /proc/sys/net/netfilter/nf_conntrack_max",
+    "iptables_chains": "iptables-save | grep ^:KUBE-; ip6tables-save | grep ^:KUBE-",
+    "answers": "timeout 2 bash -c ': </dev/tcp/10.96.0.1/443' && echo connected",
     "firewalls": "systemctl is-active firewalld nftables; grep ENABLED /etc/ufw/ufw.conf",
 }
 
@@ -68,17 +76,22 @@ def parse(answer: bytes, *, node: str, mark: str) -> NodeFacts:
         os=plain("os", _pretty_name),
         nft=_nft(got.get("nft", _EMPTY)),
         tables=tables,
-        service_ips={family: _service_ips(got, tables, family) for family in FAMILIES},
+        service_ips={f: _map(got, tables, f, "service-ips") for f in FAMILIES},
+        no_endpoints={f: _map(got, tables, f, "no-endpoint-services") for f in FAMILIES},
         virtual_servers=_or_none_loaded(got, "virtual_servers", ipvs.virtual_servers, ()),
         ipvs_connections=_or_none_loaded(got, "ipvs_connections", ipvs.connections, {}),
         established=_or_none_loaded(got, "ipvs_connections", ipvs.established, {}),
         ipvs_interface=_interface(got.get("ipvs_interface", _EMPTY)),
         proxy_mode=http("proxy_mode", lambda text, ok: kubeproxy.proxy_mode(text, ok=ok)),
         last_sync=http("metrics", lambda t, ok: kubeproxy.samples(t, ok=ok, name=_LAST_SYNC)),
+        last_queued=http("metrics", lambda t, ok: kubeproxy.samples(t, ok=ok, name=_LAST_QUEUED)),
         sync_failures=http("metrics", lambda t, ok: kubeproxy.samples(t, ok=ok, name=_FAILURES)),
         process_started=http("metrics", lambda t, ok: kubeproxy.process_started(t, ok=ok)),
+        listener=plain("listener", _one_line),
         health=http("health", lambda text, ok: kubeproxy.health(text, ok=ok)),
         conntrack=plain("conntrack", _conntrack),
+        iptables_chains=_chains(got.get("iptables_chains", _EMPTY)),
+        answers=dict(_answers(got)),
         firewalls=_firewalls(got.get("firewalls", _EMPTY)),
         commands=COMMANDS,
     )
@@ -116,17 +129,20 @@ def _nft(block: Block) -> str | Unknown | None:
     return _read(lambda: nftables.version(block.text)) if block.ok else _why(block)
 
 
-def _service_ips(
-    got: Mapping[str, Block], tables: frozenset[tuple[str, str]] | Unknown, family: Family
+def _map(
+    got: Mapping[str, Block],
+    tables: frozenset[tuple[str, str]] | Unknown,
+    family: Family,
+    name: str,
 ) -> frozenset[ServicePort] | Unknown | None:
     if isinstance(tables, Unknown):
         return tables
     if (family, "kube-proxy") not in tables:
         return None
-    block = got.get(f"service_ips.{family}", _EMPTY)
+    block = got.get(f"{name}.{family}", _EMPTY)
     if block.status is None or block.status in ("124", "126", "127", "143"):
         return _why(block)
-    return _read(lambda: nftables.service_ips(block.text, ok=block.ok))
+    return _read(lambda: nftables.keys(block.text, name, ok=block.ok))
 
 
 def _or_none_loaded(
@@ -168,3 +184,28 @@ def _ufw(text: str) -> set[str]:
 def _conntrack(text: str) -> tuple[int, int]:
     count, limit = text.split()
     return int(count), int(limit)
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+KUBELETS_CHAINS = frozenset(("KUBE-FIREWALL", "KUBE-IPTABLES-HINT", "KUBE-KUBELET-CANARY"))
+"""Chains that the kubelet makes for itself (recorded, kubelet 1.36.2)."""
+_CHAIN = re.compile(r"^:(KUBE-\S+)", re.MULTILINE)
+
+
+def _chains(block: Block) -> frozenset[str] | Unknown:
+    return frozenset(_CHAIN.findall(block.text)) - KUBELETS_CHAINS if block.ok else _why(block)
+
+
+def _answers(got: Mapping[str, Block]) -> Iterator[tuple[ServicePort, Attempt | Unknown]]:
+    """Connections that were tried; blocks `answer.ADDRESS/PORT`."""
+    for name, block in got.items():
+        kind, _, target = name.partition(".")
+        address, _, port = target.rpartition("/")
+        if kind != "answer" or not port.isdecimal() or len(port) > 5:
+            continue
+        tried = block.status in ("0", "1")
+        attempt = Attempt(block.ok, block.last_line) if tried else block.why()
+        yield ServicePort(address, "tcp", int(port)), attempt

@@ -68,15 +68,19 @@ printf '%s\n' "$tables"
 finish tables $status
 for family in ip ip6; do
   case $tables in *"table $family kube-proxy"*)
-    begin service_ips.$family
-    $bound nft -j list map $family kube-proxy service-ips </dev/null 2>/dev/null
-    status=$?
-    # nft may be built without JSON.
-    if [ $status -ne 0 ]; then
-      $bound nft list map $family kube-proxy service-ips </dev/null 2>&1
+    for map in service-ips no-endpoint-services; do
+      begin $map.$family
+      elements=$($bound nft -j list map $family kube-proxy $map </dev/null 2>/dev/null)
       status=$?
-    fi
-    finish service_ips.$family $status ;;
+      # nft may be built without JSON.
+      if [ $status -ne 0 ]; then
+        elements=$($bound nft list map $family kube-proxy $map </dev/null 2>&1)
+        status=$?
+      fi
+      # Where each element leads to is cut off: with 10,000 Services that is most of the text.
+      printf '%s\n' "$elements" | sed -e 's/{"goto": {"target": "[^"]*"}}/0/g' -e 's/ : goto [^ ,}]*/ :/g'
+      finish $map.$family $status
+    done ;;
   esac
 done
 
@@ -118,7 +122,7 @@ begin metrics
 answer=$(fetch 10249 /metrics)
 status=$?
 if [ $status -eq 0 ]; then
-  printf '%s\n' "$answer" | grep -E '^ *HTTP/|^process_start_time_seconds |^kubeproxy_sync_proxy_rules_(last_timestamp_seconds|nftables_sync_failures_total)[ {]' 2>&1
+  printf '%s\n' "$answer" | grep -E '^ *HTTP/|^process_start_time_seconds |^kubeproxy_sync_proxy_rules_(last_timestamp_seconds|last_queued_timestamp_seconds|nftables_sync_failures_total)[ {]' 2>&1
   status=$?
 else
   printf '%s\n' "$answer"
@@ -127,6 +131,52 @@ finish metrics $status
 begin health
 fetch 10256 /healthz
 finish health $?
+
+# Whose socket 10249 (hex 2809) is: its inode in state LISTEN, then the kube-proxy that holds it.
+begin listener
+inode=
+for sockets in /proc/net/tcp /proc/net/tcp6; do
+  if [ -r $sockets ]; then
+    inode="$inode $(grep ':2809 [0-9A-F]*:0000 0A ' $sockets 2>/dev/null)"
+  fi
+done
+# shellcheck disable=SC2086 - into words: the inode is the tenth of a line
+set -- $inode
+if [ $# -lt 10 ]; then
+  echo 'no listener on port 10249 in /proc/net/tcp'
+  finish listener 1
+else
+  shift 9
+  inode=$1
+  holder=
+  for name in /proc/[0-9]*/comm; do
+    # A process may end between the two.
+    if read -r comm 2>/dev/null <"$name" && [ "$comm" = kube-proxy ]; then
+      case $(ls -l "${name%/comm}/fd" 2>/dev/null) in
+        *"socket:[$inode]"*) holder=${name%/comm} ;;
+      esac
+    fi
+  done
+  if [ -n "$holder" ]; then
+    cat "$holder/cgroup" 2>&1
+    finish listener $?
+  else
+    echo 'no process called kube-proxy holds the socket'
+    finish listener 2
+  fi
+fi
+
+begin iptables_chains
+status=127
+for save in iptables-save ip6tables-save; do
+  if command -v $save >/dev/null 2>&1; then
+    $bound $save </dev/null 2>&1 | grep '^:KUBE-' 2>&1
+    # 1: no such chain.
+    status=$?
+    if [ $status -eq 1 ]; then status=0; fi
+  fi
+done
+finish iptables_chains $status
 
 begin firewalls
 units=$($bound systemctl is-active firewalld nftables </dev/null 2>&1)

@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
+import ipaddress
 import secrets
 from importlib.resources import files
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from nftwave.node.facts import ServicePort
 
 # Not to be guessed by whatever a node prints; one a process, so that the script is the same text.
 MARK = f"@@{secrets.token_hex(4)}"
 
 
-def script(mark: str) -> str:
-    """The probe's text, which frames its answer with `mark`."""
-    text = files(__package__).joinpath("probe.sh").read_text(encoding="utf-8")
-    return f"mark='{mark}'\n{text}"
+def script(mark: str, reach: Iterable[ServicePort] = ()) -> str:
+    """The probe's text, which frames its answer with `mark`.
+
+    Args:
+        reach: TCP ports of Services to which a connection is tried.
+    """
+    # Parsed before it goes into a script: nothing but an address and a number can.
+    targets = " ".join(f"{ipaddress.ip_address(p.address)}/{p.port:d}" for p in reach)
+    text = f"mark='{mark}'\n{_text('probe.sh')}"
+    return f"{text}\nreach='{targets}'\n{_text('reach.sh')}" if targets else text
+
+
+def _text(name: str) -> str:
+    return files(__package__).joinpath(name).read_text(encoding="utf-8")
 
 
 PROBE = script(MARK)

@@ -10,16 +10,16 @@ from nftwave.node.deadline import Deadline
 from nftwave.node.exchange import exchange
 from nftwave.node.host import Access, host_port
 from nftwave.node.parse import parse
-from nftwave.node.script import MARK, PROBE
+from nftwave.node.script import MARK, PROBE, script
 from nftwave.node.transport import stages
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
     from types import TracebackType
 
     import paramiko
 
-    from nftwave.node.facts import NodeFacts
+    from nftwave.node.facts import NodeFacts, ServicePort
 
 COMMAND = "sh -s"
 SUDO_COMMAND = "sudo -n sh -s"
@@ -93,13 +93,19 @@ class Session:
             self._raise_if_sudo_refused(output)
         return output
 
-    def probe(self, *, deadline: float | Deadline) -> NodeFacts:
+    def probe(
+        self, *, deadline: float | Deadline, reach: Collection[ServicePort] = ()
+    ) -> NodeFacts:
         """One look at the node, within `deadline` seconds; may be repeated.
+
+        Args:
+            reach: TCP ports of Services to which a connection is tried from there.
 
         Raises:
             Unreachable: no answer within the deadline, or not the probe's answer.
         """
-        output = self.run(PROBE, deadline=deadline)
+        text = script(MARK, reach) if reach else PROBE
+        output = self.run(text, deadline=deadline)
         if MARK.encode() in output.stdout:
             return parse(output.stdout, node=self.access.node, mark=MARK)
         said = (output.stderr or output.stdout).decode("utf-8", "replace").strip()

@@ -114,6 +114,8 @@ def test_a_successor_that_does_not_come_up_stops_the_rollout_and_a_rerun_goes_on
 
     cluster.lab.clear()
     settle(cluster)
+    # A container that died at its start is trusted when it has run for ten seconds.
+    cluster.write_policy(deadlines={**QUICK["deadlines"], "verify": 20})
     flipped = {n for n, mode in cluster.modes().items() if mode == "nftables"}
     before = cluster.pods()
     again = cluster.migrate()
@@ -175,15 +177,18 @@ def test_a_slow_first_sync_is_waited_for(cluster):
     assert (outcome.status, outcome.exit_status) == ("done", 0)
 
 
-def test_a_node_that_never_syncs_fails_and_the_others_are_verified(cluster):
+def test_a_node_that_never_syncs_is_not_verified_and_the_others_are(cluster):
     cluster.write_policy(**QUICK)
     cluster.lab.fault("lab-1", NODE, "never-syncs")
     outcome = cluster.migrate()
     assert (outcome.status, outcome.exit_status) == ("failed", 1)
     standings = {v.node: v.standing for v in outcome.verdicts}
-    assert standings.pop(NODE) is Standing.FAILED
+    # So young a kube-proxy may still be at it.
+    assert standings.pop(NODE) is Standing.UNKNOWN
     assert set(standings.values()) == {Standing.VERIFIED}
     (verdict,) = [v for v in outcome.verdicts if v.node == NODE]
+    assert "still syncing" in verdict.why()
+    assert "policy.deadlines.verify gives it 3 s" in verdict.why()
     assert {"first sync ip", "table ip kube-proxy", "map service-ips ip"} <= {
         e.name for e in verdict.against()
     }

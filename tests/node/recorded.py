@@ -11,7 +11,7 @@ BLOCKS = {
     "os": "os-release.txt",
     "nft": "nft-version.txt",
     "tables": "nft-list-tables.txt",
-    "service_ips.ip": "nft-json-service-ips.txt",
+    "service-ips.ip": "nft-json-service-ips.txt",
     "virtual_servers": "proc-net-ip_vs.txt",
     "ipvs_interface": "ip-json-addr-kube-ipvs0.txt",
     "proxy_mode": "proxyMode.txt",

@@ -69,7 +69,7 @@ def test_an_error_text_in_place_of_a_table_list_is_unknown_with_that_text():
 
 def test_the_plain_form_of_the_map_holds_the_same_keys_as_the_json_form():
     plain = output("nftables", "nft-list-table-ip-kube-proxy.txt")
-    got = facts(answer("nftables", **{"service_ips.ip": plain})).service_ips["ip"]
+    got = facts(answer("nftables", **{"service-ips.ip": plain})).service_ips["ip"]
     assert got == facts(answer("nftables")).service_ips["ip"]
     assert got
 
@@ -78,7 +78,7 @@ def test_a_table_without_the_map_is_none_and_not_unknown():
     printed, status = output("ipvs", "nft-json-service-ips.txt")
     seen = facts(
         answer(
-            "ipvs", **{"tables": ("table ip kube-proxy", 0), "service_ips.ip": (printed, status)}
+            "ipvs", **{"tables": ("table ip kube-proxy", 0), "service-ips.ip": (printed, status)}
         )
     )
     assert seen.service_ips["ip"] is None
@@ -88,7 +88,7 @@ def test_numbers_stand_for_protocols_where_the_node_has_no_etc_protocols():
     plain = (
         "map service-ips {\n elements = { 10.96.0.10 . 17 . 53 : goto x, fd00::a . 6 . 53 : goto"
     )
-    seen = facts(block("tables", "table ip kube-proxy") + block("service_ips.ip", plain))
+    seen = facts(block("tables", "table ip kube-proxy") + block("service-ips.ip", plain))
     assert seen.service_ips["ip"] == {
         ServicePort("10.96.0.10", "udp", 53),
         ServicePort("fd00::a", "tcp", 53),
@@ -103,8 +103,8 @@ def test_elements_with_a_comment_and_empty_maps_are_read():
     empty = '{"nftables": [{"metainfo": {}}, {"map": {"name": "service-ips"}}]}'
     seen = facts(
         block("tables", "table ip kube-proxy\ntable ip6 kube-proxy")
-        + block("service_ips.ip", text)
-        + block("service_ips.ip6", empty)
+        + block("service-ips.ip", text)
+        + block("service-ips.ip6", empty)
     )
     assert seen.service_ips == {
         "ip": frozenset({ServicePort("10.96.0.1", "tcp", 443)}),
@@ -265,15 +265,16 @@ def test_an_old_health_body_has_no_families():
     assert facts(block("health", old)).health == Health(200, {})
 
 
-def test_metrics_without_a_family_stand_for_both():
+def test_metrics_without_a_family_stand_for_none_by_name():
     text = (
         "kubeproxy_sync_proxy_rules_last_timestamp_seconds 1.5e+09\n"
         "process_start_time_seconds 1.4e+09\n"
         "kubeproxy_sync_proxy_rules_nftables_sync_failures_total 2\n"
     )
     seen = facts(block("metrics", f"HTTP/1.1 200 OK\r\n\r\n{text}"))
-    assert seen.last_sync == {"ip": 1.5e9, "ip6": 1.5e9}
-    assert seen.sync_failures == {"ip": 2.0, "ip6": 2.0}
+    assert seen.last_sync == {"any": 1.5e9}
+    assert seen.sync_failures == {"any": 2.0}
+    assert seen.process_started == 1.4e9
 
 
 def test_greetings_before_the_probe_and_missing_newlines_do_no_harm():
@@ -283,6 +284,10 @@ def test_greetings_before_the_probe_and_missing_newlines_do_no_harm():
 
 def test_another_answers_mark_is_no_block():
     assert isinstance(facts("@@other begin kernel\n6.1.0\n@@other end kernel 0\n").kernel, Unknown)
+
+
+MAPS = ("service_ips", "no_endpoints")
+BY_KEY = (*MAPS, "answers")
 
 
 def test_every_fact_but_the_node_names_its_command():
@@ -296,7 +301,7 @@ def test_a_truncated_answer_never_shows_more_than_the_whole_one(state, data):
     full = facts(whole)
     for name in COMMANDS:
         got, expected = getattr(part, name), getattr(full, name)
-        if name == "service_ips":
+        if name in MAPS:
             for family in got:
                 assert isinstance(got[family], Unknown) or got[family] == expected[family]
         else:
@@ -306,9 +311,7 @@ def test_a_truncated_answer_never_shows_more_than_the_whole_one(state, data):
 @given(st.binary())
 def test_garbage_has_no_facts_and_raises_nothing(noise):
     seen = facts(noise)
-    assert all(
-        isinstance(getattr(seen, name), Unknown) for name in COMMANDS if name != "service_ips"
-    )
+    assert all(isinstance(getattr(seen, name), Unknown) for name in COMMANDS if name not in BY_KEY)
 
 
 HOSTILE = st.one_of(
@@ -326,7 +329,7 @@ HOSTILE = st.one_of(
 
 @given(
     st.sampled_from(
-        [*BLOCKS, "service_ips.ip6", "clock", "uid", "conntrack", "ipvs_connections", "firewalls"]
+        [*BLOCKS, "service-ips.ip6", "clock", "uid", "conntrack", "ipvs_connections", "firewalls"]
     ),
     HOSTILE,
     st.sampled_from(["0", "1", "124", "127", "denied", "absent", "x y"]),

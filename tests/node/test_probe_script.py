@@ -1,11 +1,17 @@
 import shutil
 import socket
+import threading
 
 import pytest
 
-from nftwave.node.facts import Health, ServicePort, Unknown
+from nftwave.node.facts import Attempt, Health, ServicePort, Unknown
+from nftwave.node.parse import parse
+from nftwave.node.script import script
 
-from .box import SHELLS, TOOLS, Box, there
+from .box import POD, SHELLS, TOOLS, Box, there
+from .recorded import MARK
+
+KUBERNETES = ServicePort("10.96.0.1", "tcp", 443)
 
 
 @pytest.fixture
@@ -66,6 +72,100 @@ def test_what_is_established_is_counted_by_virtual_server_on_the_node(box, shell
     seen = box.facts(shell)
     assert seen.established == {ServicePort("10.96.0.100", "tcp", 80): 2}
     assert seen.ipvs_connections == {"ESTABLISHED": 2, "TIME_WAIT": 1, "UDP": 1}
+
+
+def test_the_maps_are_cut_down_to_their_keys_on_the_node(box, shell):
+    box.in_state("nftables")
+    done = box.run(shell)
+    assert b"service-LAZWMU44" not in done.stdout
+    assert b'"reject-chain"' not in done.stdout
+    seen = box.facts(shell)
+    assert seen.service_ips["ip"] == {
+        ServicePort("10.96.0.100", "tcp", 80),
+        ServicePort("10.96.0.1", "tcp", 443),
+    }
+    assert seen.no_endpoints == {
+        "ip": {ServicePort("10.96.7.7", "tcp", 80), ServicePort("10.96.7.8", "udp", 53)},
+        "ip6": frozenset(),
+    }
+
+
+def test_the_pod_of_the_process_that_listens_is_found_by_its_socket(box, shell):
+    box.in_state("nftables")
+    assert POD in box.facts(shell).listener
+    box.listener(held_by="impostor")
+    assert "no process called kube-proxy" in box.facts(shell).listener.reason
+    box.file("proc/net/tcp", "  sl  local_address\n")
+    assert "no listener" in box.facts(shell).listener.reason
+
+
+def test_chains_of_another_proxier_are_told_from_the_kubelets(box, shell):
+    box.in_state("nftables")
+    assert box.facts(shell).iptables_chains == frozenset()
+    box.in_state("ipvs")
+    chains = box.facts(shell).iptables_chains
+    assert {"KUBE-SERVICES", "KUBE-MARK-MASQ"} <= chains
+    assert not {"KUBE-FIREWALL", "KUBE-KUBELET-CANARY"} & chains
+    (box.tools / "iptables-save").unlink()
+    (box.tools / "ip6tables-save").unlink()
+    assert "not on the node" in box.facts(shell).iptables_chains.reason
+
+
+CONNECTORS = {
+    "bash": lambda box: box.real("bash"),
+    "nc": lambda box: box.real("nc"),
+    "curl": lambda box: box.real("curl"),
+    "python3": lambda box: box.real("python3"),
+}
+
+
+@pytest.mark.parametrize("connector", CONNECTORS)
+def test_a_connection_is_tried_with_whatever_there_is(box, connector):
+    if not there(connector):
+        pytest.skip(f"{connector} is not installed")
+    box.in_state("nftables")
+    CONNECTORS[connector](box)
+    with socket.socket() as listening, socket.socket() as closed:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        closed.bind(("127.0.0.1", 0))
+        good, bad = (
+            ServicePort("127.0.0.1", "tcp", one.getsockname()[1]) for one in (listening, closed)
+        )
+        if connector == "curl":  # it speaks TLS and waits for the answer
+            threading.Thread(target=hang_up, args=(listening,), daemon=True).start()
+        seen = box.facts("dash", reach=(good, bad))
+    assert seen.answers[good] == Attempt(connected=True, said=f"connected ({connector})")
+    assert seen.answers[bad].connected is False
+
+
+def hang_up(listening):
+    listening.accept()[0].close()
+
+
+def test_a_connection_that_nothing_answers_ends_in_seconds(box):
+    box.in_state("nftables")
+    box.real("curl")
+    box.tool("bash", "exec /bin/sleep 60")
+    text = box.text((KUBERNETES,)).replace("timeout 2", "timeout 0.2")
+    seen = parse(box.run("dash", text=text).stdout, node="n1", mark=MARK)
+    assert seen.answers == {KUBERNETES: Attempt(connected=False, said="no answer within 2 s")}
+
+
+def test_a_tool_that_cannot_connect_leaves_it_to_the_next_and_in_the_end_it_is_unknown(box):
+    box.in_state("nftables")
+    box.tool("bash", "echo 'bash: /dev/tcp/10.96.0.1/443: No such file or directory'; exit 1")
+    box.tool("nc", "echo \"nc: invalid option -- 'z'\"; exit 1")
+    (answer,) = box.facts("dash", reach=(KUBERNETES,)).answers.values()
+    assert "none of bash, nc, curl and python3" in answer.reason
+    box.tool("curl", "printf 0.001")
+    (answer,) = box.facts("dash", reach=(KUBERNETES,)).answers.values()
+    assert answer == Attempt(connected=True, said="connected (curl)")
+
+
+def test_nothing_but_an_address_gets_into_the_script():
+    with pytest.raises(ValueError, match="does not appear to be"):
+        script(MARK, [ServicePort("10.0.0.1'; reboot; '", "tcp", 1)])
 
 
 def test_firewalls_of_the_host_are_seen_by_every_shell(box, shell):
@@ -151,8 +251,17 @@ def test_a_missing_tool_costs_only_its_own_facts(box, missing):
         "uname": {"kernel"},
         "cut": {"virtual_servers"},
         "awk": {"ipvs_connections", "established"},
-        "grep": {"last_sync", "sync_failures", "process_started"},
+        "grep": {
+            "last_sync",
+            "last_queued",
+            "sync_failures",
+            "process_started",
+            "listener",
+            "iptables_chains",
+        },
         "timeout": set(),
+        "sed": set(),
+        "ls": {"listener"},
     }
     # The recorded list of tables is an error text.
     assert lost - {"tables"} == depend[missing]

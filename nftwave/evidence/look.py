@@ -1,0 +1,118 @@
+"""What a verdict is made from: one look at a node, and what has to be true of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from nftwave.node.facts import Family, NodeFacts, ServicePort, Unknown
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from nftwave.errors import Unreachable
+    from nftwave.evidence.log import ProxyLog
+    from nftwave.kube.objects import ProxyPod
+    from nftwave.node.facts import Labelled, VirtualServer
+    from nftwave.serving.compare import Comparison
+
+NOT_COMPARED = Unknown("the API's Services were not read")
+SYNC_PER_SERVICE = 16 * 60 / 44_000
+"""Seconds of the first sync for each Service port (kubernetes issue 139513: 16 min at 44,000)."""
+LEAST_PATIENCE = 60.0
+"""Seconds that a first sync may take however few Services there are (measured: 11 s)."""
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What has to be true of a node in nftables mode.
+
+    Attributes:
+        must_serve: Service ports that kube-proxy's rules must hold: the API server's.
+        replaced_uid: uid of the pod that must be gone; None where no restart was asked for.
+        silent_before: Service ports that did not answer from there before the change either.
+        deadline: seconds that the node is given (policy.deadlines.verify); None: one look.
+    """
+
+    must_serve: Sequence[ServicePort]
+    replaced_uid: str | None = None
+    silent_before: frozenset[ServicePort] = frozenset()
+    deadline: float | None = None
+
+
+@dataclass(frozen=True)
+class Look:
+    """One look at a node.
+
+    Attributes:
+        pod: the kube-proxy pod that the API server tells of; None where it tells of none.
+        log: None where the log could not be read.
+        services: the node's maps beside the API's Services, by family.
+        foreign: those of its virtual servers that no Service accounts for.
+        reach: Service ports that must answer a connection from the node, and what they are called.
+    """
+
+    facts: NodeFacts | Unreachable
+    pod: ProxyPod | None
+    log: ProxyLog | None
+    services: Mapping[Family, Comparison] | Unknown = NOT_COMPARED
+    foreign: tuple[VirtualServer, ...] | Unknown = NOT_COMPARED
+    reach: Mapping[ServicePort, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A look at a node that answered, as the pieces of evidence read it.
+
+    Attributes:
+        first: an earlier look at the same container, None where this is the first.
+        at: now, seconds since the epoch by this program's clock.
+    """
+
+    node: str
+    facts: NodeFacts
+    look: Look
+    expected: Expected
+    first: Look | None
+    at: float
+
+    @property
+    def age(self) -> float | None:
+        """Seconds since the container's start, by the node's clock where it told it."""
+        started = self.look.pod.started if self.look.pod else None
+        if started is None:
+            return None
+        clock = self.facts.clock
+        return (self.at if isinstance(clock, Unknown) else clock) - started
+
+    def still_syncing(self, family: Family) -> bool:
+        """Whether the first sync of a family may still be under way.
+
+        kube-proxy asked for it and is young; how long it may take grows with the Services.
+        """
+        synced = sample(self.facts.last_sync, family)
+        queued = sample(self.facts.last_queued, family)
+        if synced is None or not queued or self.age is None or self.look.pod is None:
+            return False
+        began = self.look.pod.started or 0.0
+        services = self.look.services
+        ports = 0 if isinstance(services, Unknown) else services[family].expected
+        patience = max(LEAST_PATIENCE, ports * SYNC_PER_SERVICE)
+        return synced < began and queued > synced and self.age < patience
+
+
+def sample(samples: Mapping[Labelled, float] | Unknown, family: Family) -> float | None:
+    """A metric of one family, or of kube-proxies that name none; 0 before there is one."""
+    if isinstance(samples, Unknown):
+        return None
+    return samples.get(family, samples.get("any", 0.0))
+
+
+def family_of(address: str) -> Family:
+    """The family of an address."""
+    return "ip6" if ":" in address else "ip"
+
+
+def written(port: ServicePort) -> str:
+    """As nft writes it: `10.96.0.1 . tcp . 443`."""
+    return " . ".join(map(str, port))

@@ -1,0 +1,201 @@
+"""All Services of a cluster, kept up to date, for comparison with one node after another.
+
+What holds for every node alike is kept ready made, so that a node costs set operations only: at
+10,000 Services and 1,000 nodes a comparison from scratch would be most of the work.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from nftwave.foreign import Strangers
+from nftwave.services import ServiceView
+from nftwave.serving.compare import Comparison, Named
+from nftwave.serving.endpoints import SliceView
+from nftwave.serving.entries import Entry, entries
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from nftwave.kube.resources import Object
+    from nftwave.node.facts import Family, ServicePort, Unknown, VirtualServer
+
+    Held = Mapping[Family, frozenset[ServicePort] | Unknown | None]
+
+Key = tuple[str, str]
+"""Namespace and name."""
+SETTLING = 10.0
+"""Seconds after a change in the API within which a node may hold either state: kube-proxy syncs at
+most once a second by default (Kubernetes 1.36 source, minSyncPeriod); a guess with room."""
+REACH: dict[Key, int] = {("default", "kubernetes"): 0, ("kube-system", "kube-dns"): 53}
+"""Services of every kubeadm cluster, and the port that is tried; 0: each of them. kubeadm calls the
+DNS Service kube-dns whatever serves it (Kubernetes 1.36 source, cmd/kubeadm/app/phases/addons)."""
+FAMILIES: tuple[Family, Family] = ("ip", "ip6")
+
+
+class Index:
+    """Services and EndpointSlices as the API tells them now. Usable from several threads.
+
+    Args:
+        clock: monotonic, in seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._services: dict[Key, ServiceView] = {}
+        self._slices: dict[Key, SliceView] = {}
+        self._slices_of: dict[Key, dict[Key, SliceView]] = {}
+        self._entries: dict[Key, tuple[Entry, ...]] = {}
+        self._everywhere: dict[Family, dict[ServicePort, str]] = {"ip": {}, "ip6": {}}
+        self._by_node: dict[Key, tuple[Entry, ...]] = {}
+        self._changed: dict[ServicePort, float] = {}
+        self._strangers: Strangers | None = None
+
+    def put_service(self, item: Object) -> None:
+        """A Service as it is now."""
+        key = _key(item)
+        with self._lock:
+            self._services[key] = ServiceView.of(item)
+            self._strangers = None
+            self._renew(key)
+
+    def remove_service(self, key: Key) -> None:
+        """A Service that is gone."""
+        with self._lock:
+            self._services.pop(key, None)
+            self._strangers = None
+            self._renew(key)
+
+    def put_slice(self, item: Object) -> None:
+        """An EndpointSlice as it is now."""
+        self._set_slice(_key(item), SliceView.of(item))
+
+    def remove_slice(self, key: Key) -> None:
+        """An EndpointSlice that is gone."""
+        self._set_slice(key, None)
+
+    def loaded(self) -> None:
+        """What was put so far is how the cluster stood at first; it counts as no change."""
+        with self._lock:
+            self._changed.clear()
+
+    def foreign(self, servers: Iterable[VirtualServer]) -> tuple[VirtualServer, ...]:
+        """Those of a node's virtual servers that no Service accounts for."""
+        with self._lock:
+            if self._strangers is None:
+                self._strangers = Strangers(self._services.values())
+            return self._strangers.among(servers)
+
+    def reach(self) -> dict[ServicePort, str]:
+        """TCP ports of the API server's Service and of the cluster DNS, if they have endpoints."""
+        with self._lock:
+            return {
+                entry.port: f"{entry.service} ({entry.port.address}:{entry.port.port})"
+                for key, port in REACH.items()
+                for entry in self._entries.get(key, ())
+                if entry.nodes
+                and not entry.external
+                and entry.port.protocol == "tcp"
+                and port in (0, entry.port.port)
+            }
+
+    def compare(
+        self, node: str, held: Held, rejected: Held, *, since: float
+    ) -> dict[Family, Comparison]:
+        """A node's maps beside what must be in them, by family.
+
+        Args:
+            held: keys of service-ips; a map that is not there counts as empty.
+            rejected: keys of no-endpoint-services.
+            since: when the node was looked at, by the clock.
+        """
+        with self._lock:
+            moment = since - SETTLING
+            self._changed = {p: at for p, at in self._changed.items() if at > moment - SETTLING}
+            changing = {port for port, at in self._changed.items() if at > moment}
+            return {
+                family: self._compare(
+                    node, family, _plain(held.get(family)), _plain(rejected.get(family)), changing
+                )
+                for family in FAMILIES
+            }
+
+    def _compare(
+        self,
+        node: str,
+        family: Family,
+        held: frozenset[ServicePort],
+        rejected: frozenset[ServicePort],
+        changing: set[ServicePort],
+    ) -> Comparison:
+        common = self._everywhere[family]
+        mine = [e for kept in self._by_node.values() for e in kept if _family(e.port) == family]
+        served = {e.port: e.service for e in mine if e.served(node)}
+        may_reject = {e.port for e in mine if e.rejected(node)}
+        missing = (common.keys() - held) | (served.keys() - held)
+        surprise = (rejected & (common.keys() | served.keys())) - may_reject
+        stale = held - common.keys() - served.keys()
+
+        def named(ports: Iterable[ServicePort]) -> tuple[Named, ...]:
+            return tuple(
+                Named(p, common.get(p) or served.get(p) or "no Service")
+                for p in sorted(set(ports) - changing)
+            )
+
+        return Comparison(
+            expected=len(common) + len(served.keys() - common.keys()),
+            missing=named(missing),
+            rejected=named(surprise),
+            stale=named(stale),
+            changing=len(changing & (missing | surprise | stale)),
+        )
+
+    def _set_slice(self, key: Key, now: SliceView | None) -> None:
+        with self._lock:
+            before = self._slices.pop(key, None)
+            if before is not None:
+                self._slices_of.get(before.service, {}).pop(key, None)
+            if now is not None:
+                self._slices[key] = now
+                self._slices_of.setdefault(now.service, {})[key] = now
+            for service in {one.service for one in (before, now) if one is not None}:
+                self._renew(service)
+
+    def _renew(self, key: Key) -> None:
+        """Work out anew what the maps must hold for one Service."""
+        before = self._entries.pop(key, ())
+        service, slices = self._services.get(key), self._slices_of.get(key, {})
+        now = tuple(entries(service, slices.values())) if service else ()
+        if now:
+            self._entries[key] = now
+        if set(before) == set(now):
+            return
+        for entry in before:
+            common = self._everywhere[_family(entry.port)]
+            if common.get(entry.port) == entry.service:
+                del common[entry.port]
+        for entry in now:
+            if entry.nodes and not entry.local:
+                self._everywhere[_family(entry.port)][entry.port] = entry.service
+        self._by_node.pop(key, None)
+        if by_node := tuple(e for e in now if e.local):
+            self._by_node[key] = by_node
+        moment = self._clock()
+        for entry in set(before) ^ set(now):
+            self._changed[entry.port] = moment
+
+
+def _key(item: Object) -> Key:
+    meta = item["metadata"]
+    return meta["namespace"], meta["name"]
+
+
+def _family(port: ServicePort) -> Family:
+    return "ip6" if ":" in port.address else "ip"
+
+
+def _plain(held: frozenset[ServicePort] | Unknown | None) -> frozenset[ServicePort]:
+    return held if isinstance(held, frozenset) else frozenset()
