@@ -23,7 +23,8 @@ class Strangers:
     """Tells foreign virtual servers from kube-proxy's own, for one list of Services."""
 
     def __init__(self, services: Iterable[ServiceView]) -> None:
-        listed = tuple(services)
+        # What a Service of another proxy has in ipvs is not kube-proxy's, and would be wiped too.
+        listed = tuple(one for one in services if not one.other_proxy)
         self._served: Container[tuple[str, str, int]] = set(known.owners(listed))
         self._node_ports = known.node_ports(listed)
 

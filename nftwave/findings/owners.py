@@ -81,9 +81,14 @@ def _matches(mark: Mark, key: str, value: str) -> bool:
     return named and mark.value in ("", value)
 
 
+CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
+"""Label that kubeadm puts on nodes of the control plane."""
+
+
 def upgrade_under_way(facts: ClusterFacts) -> Iterable[Sighting]:
     """Parts of the control plane that an upgrade has reached, beside others that it has not."""
     seen = list(_versions(facts))
+    seen += _kubelets_behind(facts, {version.series for _, version in seen})
     if len({version for _, version in seen}) > 1:
         by_version: dict[Version, list[str]] = {}
         for what, version in seen:
@@ -107,6 +112,14 @@ def _versions(facts: ClusterFacts) -> Iterator[tuple[str, Version]]:
     proxy = proxy_version(facts)
     if proxy and (configured or facts.around.control_plane):
         yield DAEMON_SET, proxy
+
+
+def _kubelets_behind(facts: ClusterFacts, series: set[Version]) -> Iterator[tuple[str, Version]]:
+    """Kubelets of control planes, which an upgrade reaches last; a patch release is no matter."""
+    for node in facts.nodes if series else ():
+        version = Version.parse(node.kubelet)
+        if CONTROL_PLANE in node.labels and version and version.series not in series:
+            yield f"kubelet on {node.name}", version
 
 
 def _few(names: list[str]) -> str:
@@ -143,8 +156,8 @@ RULES = (
     Rule(
         code="kubeadm-upgrade",
         severity=Severity.BLOCKER,
-        looks_at="images of the control plane's pods, kubernetesVersion in kubeadm-config, and the"
-        " image of kube-proxy",
+        looks_at="images of the control plane's pods and its kubelets, kubernetesVersion in"
+        " kubeadm-config, and the image of kube-proxy",
         why="an upgrade is under way, or was left half-way: kubeadm rewrites kube-proxy's DaemonSet"
         " at its end, which undoes a hold on restarts and changes every node at once",
         remedy="end the upgrade first (`kubeadm upgrade plan` shows what is left); waive this where"

@@ -73,6 +73,11 @@ def api_server(node_name, tag, component="kube-apiserver"):
     return ControlPlanePod(component, node_name, f"registry.k8s.io/{component}:{tag}")
 
 
+def control_plane_node(name, kubelet):
+    labels = {"node-role.kubernetes.io/control-plane": ""}
+    return node(name, kubelet=kubelet, labels=labels)
+
+
 def labelled(subject="configmap-kube-proxy", **metadata):
     found = recorded(subject)
     return {**found, "metadata": {**found["metadata"], **metadata}}
@@ -175,6 +180,14 @@ TRIGGERED = [
     ("foreign-ipvs", foreign(VirtualServer("fwm", "", 7, "wlc")), "firewall mark 7 wlc"),
     ("foreign-ipvs", foreign(VirtualServer("udp", "10.96.0.1", 443, "rr")), "udp 10.96.0.1:443"),
     ("foreign-ipvs", foreign(VirtualServer("tcp", "2001:db8::9", 80, "rr")), "[2001:db8::9]:80"),
+    (
+        "foreign-ipvs",
+        {
+            **foreign(VirtualServer("tcp", "10.96.0.100", 80, "rr")),
+            **with_surroundings(services=(replace(ECHO, other_proxy=True),)),
+        },
+        "tcp 10.96.0.100:80",
+    ),
     ("connections-cut", {}, "3 established"),
     (
         "connections-cut",
@@ -242,6 +255,14 @@ TRIGGERED = [
         "kubeadm-upgrade",
         with_surroundings(kubeadm={"kubernetesVersion": "v1.36.3"}),
         "1.36.3: ConfigMap kubeadm-config",
+    ),
+    (
+        "kubeadm-upgrade",
+        {
+            "nodes": (node(), control_plane_node("cp-1", "v1.35.7")),
+            **with_surroundings(control_plane=(api_server("cp-1", "v1.36.2"),)),
+        },
+        "1.35.7: kubelet on cp-1; 1.36.2: kube-apiserver on cp-1",
     ),
     (
         "kubespray-traces",
@@ -466,6 +487,14 @@ WELL = [
             ),
             kubeadm={"kubernetesVersion": "v1.36.2"},
         ),
+    ),
+    # kubelets may be a patch release apart, and workers' kubelets a minor release.
+    (
+        "kubeadm-upgrade",
+        {
+            "nodes": (node(kubelet="v1.35.0", labels={}), control_plane_node("cp-1", "v1.36.1")),
+            **with_surroundings(control_plane=(api_server("cp-1", "v1.36.2"),)),
+        },
     ),
     ("kubespray-traces", with_surroundings(kubeadm={"certificatesDir": "/etc/kubernetes/pki"})),
     ("calico-too-old", {}),
