@@ -37,7 +37,7 @@ async def send_half(request: web.BaseRequest, answer: Answer, audit: Audit) -> w
     await response.prepare(request)
     await response.write(body[: len(body) // 2])
     audit.sent(len(body) // 2)
-    _reset(request)
+    reset_connection(request)
     return response
 
 
@@ -55,7 +55,7 @@ async def send_stream(
             audit.sent(len(chunk))
             events = events + chunk.count(b"\n") if faults.active else 0
             if faults.breaks_watch(events):
-                _reset(request)
+                reset_connection(request)
                 return response
     await response.write_eof()
     return response
@@ -70,7 +70,7 @@ async def _ready(request: web.BaseRequest, answer: Answer) -> tuple[dict[str, st
     return {**headers, "Content-Encoding": "gzip", "Vary": "Accept-Encoding"}, body
 
 
-def _reset(request: web.BaseRequest) -> None:
+def reset_connection(request: web.BaseRequest) -> None:
     """End the connection with a TCP reset."""
     transport = request.transport
     if transport is None:

@@ -11,11 +11,12 @@ from nftwave.lab.api.requestinfo import is_true
 from nftwave.lab.machinery import status
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Mapping
+    from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
 
     from nftwave.lab.api.auth import User
     from nftwave.lab.api.requestinfo import RequestInfo
     from nftwave.lab.machinery.objects import Object
+    from nftwave.lab.shell.streams import Sink, Source
 
 JSON = "application/json"
 TABLE = "Table"
@@ -31,6 +32,30 @@ class Backend(Protocol):
     async def node_proxy(self, node: str, port: int, path: str) -> tuple[int, str, bytes] | None:
         """Status, content type and body of a GET to a port of a node; None: refused."""
         ...
+
+    def check_exec(self, pod: Object, container: str) -> None:
+        """Raise ApiStatus 500 if no command can be run in that container."""
+        ...
+
+    async def pod_exec(
+        self, pod: Object, command: Sequence[str], stdin: Source, stdout: Sink, stderr: Sink
+    ) -> int:
+        """Run a command in the pod's container: its exit status. Raises NoSuchProgram."""
+        ...
+
+
+class NoSuchProgram(Exception):
+    """The container has no such program; the text is its runtime's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exec:
+    """A command that waits for its streams; it gives the Status of its end."""
+
+    run: Callable[[Source, Sink, Sink], Coroutine[Any, Any, Object]]
+    stdin: bool
+    stdout: bool
+    stderr: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +83,12 @@ class Stream:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One authenticated request."""
+    """One authenticated request.
+
+    Attributes:
+        command: all values of the query parameter `command`.
+        offered: the subprotocols of a WebSocket that the client would speak.
+    """
 
     info: RequestInfo
     query: Mapping[str, str]
@@ -67,6 +97,8 @@ class Call:
     accept: str = ""
     content_type: str = ""
     user_agent: str = ""
+    command: tuple[str, ...] = ()
+    offered: tuple[str, ...] = ()
 
     @property
     def dry_run(self) -> bool:

@@ -14,8 +14,13 @@ if TYPE_CHECKING:
     from nftwave.lab.machinery.resources import Resource
 
 _AGGREGATED = "APIGroupDiscoveryList"
-_SUBRESOURCE_VERBS = {"status": ["get", "patch", "update"], "log": ["get"], "proxy": ["get"]}
-_SUBRESOURCE_KINDS = {"proxy": "NodeProxyOptions", "log": "Pod"}
+_SUBRESOURCE_VERBS = {
+    "exec": ["create", "get"],
+    "log": ["get"],
+    "proxy": ["get"],
+    "status": ["get", "patch", "update"],
+}
+_SUBRESOURCE_KINDS = {"exec": "PodExecOptions", "proxy": "NodeProxyOptions", "log": "Pod"}
 
 
 def version(git_version: str) -> Object:

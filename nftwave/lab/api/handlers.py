@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from nftwave.lab.api import writes
 from nftwave.lab.api.auth import review, review_path
-from nftwave.lab.api.calls import Answer, Backend, Call, Stream, json_answer
+from nftwave.lab.api.calls import Answer, Backend, Call, Exec, Stream, json_answer
 from nftwave.lab.api.discovery import discover, version
 from nftwave.lab.api.listing import list_objects
 from nftwave.lab.api.openapi import openapi
+from nftwave.lab.api.podexec import pod_exec
 from nftwave.lab.api.podlogs import pod_log
 from nftwave.lab.api.watch import open_watch
 from nftwave.lab.machinery import status
@@ -44,7 +45,7 @@ class Handlers:
         self._backend = backend
         self.version = version
 
-    async def answer(self, call: Call, address: str) -> Answer | Stream:
+    async def answer(self, call: Call, address: str) -> Answer | Stream | Exec:
         """The answer to an allowed request; `address` is this server's host and port.
 
         Raises:
@@ -110,12 +111,14 @@ class Handlers:
             return writes.shown(resource, 200, found.obj, call)
         return Answer(200, found.json() + b"\n")
 
-    async def _subresource(self, resource: Resource, call: Call) -> Answer | Stream:
+    async def _subresource(self, resource: Resource, call: Call) -> Answer | Stream | Exec:
         name, verb = call.info.subresource, call.info.verb
         if name not in resource.subresources:
             raise _unknown()
         if name == "status" and verb in {"get", "update", "patch"}:
             return self._object(resource, call)
+        if name == "exec" and verb in {"get", "create"}:
+            return pod_exec(self._store, self._backend, call, self.version)
         if verb != "get":
             raise status.method_not_allowed()
         if name == "log":

@@ -34,7 +34,7 @@ async def pod_log(store: Store, backend: Backend, call: Call) -> Answer | Stream
         ApiStatus: 404 if there is no such pod, 400 if there is no such container or log.
     """
     pod = store.version("pods", call.info.namespace, call.info.name).obj
-    container = _container(pod, call.query.get("container"))
+    container = container_of(pod, call.query.get("container"))
     previous = call.flag("previous")
     text = await backend.pod_log(pod, container=container, previous=previous)
     if text is None:
@@ -45,7 +45,8 @@ async def pod_log(store: Store, backend: Backend, call: Call) -> Answer | Stream
     return Stream(_follow(store, backend, pod, container=container, seen=text, cut=cut), _TEXT)
 
 
-def _container(pod: Object, asked: str | None) -> str:
+def container_of(pod: Object, asked: str | None) -> str:
+    """The container that is meant; ApiStatus 400 if there is none such."""
     names = [container["name"] for container in pod["spec"]["containers"]]
     name = pod["metadata"]["name"]
     if asked:

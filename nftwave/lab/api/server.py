@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from nftwave.lab.api import channels
 from nftwave.lab.api.answering import send, send_half, send_stream
 from nftwave.lab.api.audit import Audit
 from nftwave.lab.api.auth import Credentials, authorize
-from nftwave.lab.api.calls import Answer, Backend, Call, Stream, json_answer
+from nftwave.lab.api.calls import Answer, Backend, Call, Exec, Stream, json_answer
 from nftwave.lab.api.faults import ApiFaults
 from nftwave.lab.api.handlers import Handlers
 from nftwave.lab.api.requestinfo import parse_request
@@ -111,6 +112,9 @@ class ApiServer:
         if isinstance(answer, Stream):
             self.audit.answered(200)
             return await send_stream(request, answer, self.audit, self.faults)
+        if isinstance(answer, Exec):
+            self.audit.answered(101)
+            return await channels.run(request, answer, reset=fault == "api-reset")
         self._note(info, call, answer)
         if fault == "api-reset":
             return await send_half(request, answer, self.audit)
@@ -128,6 +132,10 @@ class ApiServer:
             accept=request.headers.get("Accept", ""),
             content_type=request.headers.get("Content-Type", ""),
             user_agent=request.headers.get("User-Agent", ""),
+            command=tuple(request.rel_url.query.getall("command", ())),
+            offered=tuple(
+                one.strip() for one in request.headers.get("Sec-WebSocket-Protocol", "").split(",")
+            ),
         )
 
     def _note(self, info: RequestInfo, call: Call | None, answer: Answer) -> None:

@@ -7,14 +7,17 @@ import ipaddress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from nftwave.lab.api.calls import NoSuchProgram
 from nftwave.lab.api.faults import API_FAULTS
 from nftwave.lab.api.server import ApiServer
 from nftwave.lab.cluster.daemonset import DaemonSetController
 from nftwave.lab.cluster.mischief import Mischief
 from nftwave.lab.cluster.seed import Seed
 from nftwave.lab.kernel.services import ServiceTable
+from nftwave.lab.machinery import status
 from nftwave.lab.machinery.objects import timestamp
 from nftwave.lab.manifests import nodes
+from nftwave.lab.node.container import NotInImage
 from nftwave.lab.node.node import SimNode
 from nftwave.lab.pki import kubeconfig
 from nftwave.lab.store.store import Store
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 
     from nftwave.lab.machinery.objects import Object
     from nftwave.lab.pace import Pace
+    from nftwave.lab.shell.streams import Sink, Source
 
 AGE = timedelta(hours=3)
 SMALL, FEW_NODES = 10, 256
@@ -135,6 +139,29 @@ class Cluster:
         found = self.nodes.get(node)
         answer = found.answer(port, path) if found and port == 10256 else None
         return (answer.status, answer.content_type, answer.body.encode()) if answer else None
+
+    def check_exec(self, pod: Object, container: str) -> None:
+        """Raise ApiStatus if the API server can have no command run there."""
+        node = self.nodes.get(pod["spec"].get("nodeName", ""))
+        if node is None:
+            raise status.bad_request(f"pod {pod['metadata']['name']} does not have a host assigned")
+        if "node-not-ready" in node.faults:
+            raise status.kubelet_unreachable(node.address)
+        worker = node.kubelet.pods.get(pod["metadata"]["uid"])
+        if worker is None or not worker.container.running:
+            why = f'unable to upgrade connection: container not found ("{container}")'
+            raise status.internal_error(why)
+
+    async def pod_exec(
+        self, pod: Object, command: Sequence[str], stdin: Source, stdout: Sink, stderr: Sink
+    ) -> int:
+        """Run a command in a pod's container, for the API server. Raises NoSuchProgram."""
+        node = self.nodes[pod["spec"]["nodeName"]]
+        inside = node.kubelet.container(pod)
+        try:
+            return await inside.run(command, stdin, stdout, stderr)
+        except NotInImage as error:
+            raise NoSuchProgram(str(error)) from error
 
     def kubeconfig(self) -> str:
         """For the cluster's administrator, as kubeadm makes it."""

@@ -96,7 +96,7 @@ RESOURCES: tuple[Resource, ...] = (
     ),
     Resource(
         "", "v1", "pods", "Pod", namespaced=True, short_names=("po",),
-        subresources=("log", "status"), generation=True, categories=_ALL,
+        subresources=("exec", "log", "status"), generation=True, categories=_ALL,
     ),
     Resource("", "v1", "serviceaccounts", "ServiceAccount", namespaced=True, short_names=("sa",)),
     Resource(

@@ -233,6 +233,12 @@ def internal_error(what: str) -> ApiStatus:
     )
 
 
+def kubelet_unreachable(address: str) -> ApiStatus:
+    """500 without a reason: the API server cannot reach the kubelet it has to ask."""
+    message = f"error dialing backend: dial tcp {address}:10250: connect: connection refused"
+    return ApiStatus(500, "", message)
+
+
 def service_unavailable(message: str) -> ApiStatus:
     """503: what the server asked on the client's behalf did not answer."""
     return ApiStatus(503, "ServiceUnavailable", message)

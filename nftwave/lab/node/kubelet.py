@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from nftwave.lab.machinery.objects import parse_time
+from nftwave.lab.node.container import Container
 from nftwave.lab.node.podstatus import ContainerState
 from nftwave.lab.node.podworker import PodWorker, is_kube_proxy
 from nftwave.lab.proxy.klog import DEPRECATION
@@ -101,6 +102,10 @@ class Kubelet:
             if found and "config.conf" in found.get("data", {}):
                 return str(found["data"]["config.conf"])
         return ""
+
+    def container(self, pod: Object) -> Container:
+        """The pod's container, to run a command in."""
+        return Container(self.node, pod["spec"]["containers"][0])
 
     def kube_proxy(self) -> KubeProxy:
         """A kube-proxy for this node that has not started."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from nftwave.lab.api.auth import Credentials
+from nftwave.lab.api.calls import NoSuchProgram
 from nftwave.lab.api.server import ApiServer
 from nftwave.lab.pki import kubeconfig
 from nftwave.lab.store.store import Store
@@ -39,6 +40,26 @@ class FakeNodes:
 
     async def pod_log(self, pod, *, container, previous):  # noqa: ARG002 - the Backend's signature
         return self.logs.get((pod["metadata"]["name"], previous))
+
+    def check_exec(self, pod, container):
+        """Every container runs."""
+
+    async def pod_exec(self, pod, command, stdin, stdout, stderr):  # noqa: ARG002 - as above
+        """What its name says, in a container that has nothing else."""
+        name, *args = command
+        if name == "say":
+            await stdout.write(" ".join(args))
+        elif name == "fill":
+            await stdout.write("x" * int(args[0]))
+        elif name == "complain":
+            await stderr.write(" ".join(args))
+            return 3
+        elif name == "repeat":
+            while chunk := await stdin.read():
+                await stdout.write(chunk)
+        else:
+            raise NoSuchProgram(f'exec: "{name}": executable file not found in $PATH')
+        return 0
 
     async def node_proxy(self, node, port, path):  # noqa: ARG002 - the Backend's signature
         return self.ports.get((node, port))
