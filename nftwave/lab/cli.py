@@ -126,12 +126,12 @@ def down(directory: Folder = DEFAULT_FOLDER) -> None:
 
 @app.command()
 def fault(cluster: str, node: str, name: str, directory: Folder = DEFAULT_FOLDER) -> None:
-    """Begin with a fault. NODE is - for faults of the API server."""
+    """Begin with a fault. NODE is - for faults of the API server or the whole cluster."""
     try:
         Lab(directory).fault(cluster, node, name)
     except LabError as error:
         _fail(error, BAD_INPUT)
-    typer.echo(f"{name} on {node if node != '-' else 'the API server'} of {cluster}.")
+    typer.echo(f"{name} on {node if node != '-' else 'no single node'} of {cluster}.")
 
 
 @app.command()
@@ -194,4 +194,4 @@ def faults() -> None:
     from nftwave.lab.faults import FAULTS
 
     for name, what in sorted(FAULTS.items()):
-        typer.echo(f"{name:<18} {what}")
+        typer.echo(f"{name:<24} {what}")

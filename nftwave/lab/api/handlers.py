@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from nftwave.lab.api import writes
 from nftwave.lab.api.auth import review, review_path
-from nftwave.lab.api.calls import Answer, Backend, Call, Exec, Stream, json_answer
+from nftwave.lab.api.calls import Answer, Call, Exec, Stream, json_answer
 from nftwave.lab.api.discovery import discover, version
 from nftwave.lab.api.listing import list_objects
 from nftwave.lab.api.openapi import openapi
@@ -17,6 +17,7 @@ from nftwave.lab.api.watch import open_watch
 from nftwave.lab.machinery import status
 
 if TYPE_CHECKING:
+    from nftwave.lab.api.backend import Backend
     from nftwave.lab.machinery.objects import Object
     from nftwave.lab.machinery.resources import Resource
     from nftwave.lab.store.store import Store

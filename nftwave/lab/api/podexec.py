@@ -9,13 +9,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nftwave.lab.api.auth import review
-from nftwave.lab.api.calls import Exec, NoSuchProgram
+from nftwave.lab.api.backend import NoSuchProgram
+from nftwave.lab.api.calls import Exec
 from nftwave.lab.api.channels import PROTOCOLS
 from nftwave.lab.api.podlogs import container_of
 from nftwave.lab.machinery import status
 
 if TYPE_CHECKING:
-    from nftwave.lab.api.calls import Backend, Call
+    from nftwave.lab.api.backend import Backend
+    from nftwave.lab.api.calls import Call
     from nftwave.lab.machinery.objects import Object
     from nftwave.lab.shell.streams import Sink, Source
     from nftwave.lab.store.store import Store

@@ -14,7 +14,8 @@ from nftwave.lab.machinery.objects import parse_time
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from nftwave.lab.api.calls import Backend, Call
+    from nftwave.lab.api.backend import Backend
+    from nftwave.lab.api.calls import Call
     from nftwave.lab.machinery.objects import Object
     from nftwave.lab.store.store import Store
 

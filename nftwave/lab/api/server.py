@@ -13,19 +13,18 @@ from nftwave.lab.api import channels
 from nftwave.lab.api.answering import send, send_half, send_stream
 from nftwave.lab.api.audit import Audit
 from nftwave.lab.api.auth import Credentials, authorize
-from nftwave.lab.api.calls import Answer, Backend, Call, Exec, Stream, json_answer
+from nftwave.lab.api.calls import Answer, Call, Exec, Stream, json_answer
 from nftwave.lab.api.faults import ApiFaults
 from nftwave.lab.api.handlers import Handlers
 from nftwave.lab.api.requestinfo import parse_request
 from nftwave.lab.machinery import status
 
 if TYPE_CHECKING:
+    from nftwave.lab.api.backend import Backend
     from nftwave.lab.api.requestinfo import RequestInfo
     from nftwave.lab.machinery.objects import Object
     from nftwave.lab.pki import KeyPair
     from nftwave.lab.store.store import Store
-
-__all__ = ["ApiServer", "Backend"]
 
 # Bytes; Kubernetes 1.36 source: MaxRequestBodyBytes.
 _BODY_LIMIT = 3 * 1024 * 1024

@@ -7,7 +7,7 @@ import ipaddress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from nftwave.lab.api.calls import NoSuchProgram
+from nftwave.lab.api.backend import NoSuchProgram
 from nftwave.lab.api.faults import API_FAULTS
 from nftwave.lab.api.server import ApiServer
 from nftwave.lab.cluster.daemonset import DaemonSetController

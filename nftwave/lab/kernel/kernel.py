@@ -1,4 +1,4 @@
-"""A node's kernel: what it is, which tables, virtual servers, interfaces and connections it has."""
+"""A node's kernel: what it is, which tables, virtual servers and connections it has."""
 
 from __future__ import annotations
 
@@ -23,18 +23,6 @@ RELEASE = "6.1.0-50-amd64"
 OLD_RELEASE = "5.10.0-34-amd64"  # Debian 11
 NFTABLES_NEEDS = (5, 13)  # Kubernetes source, pkg/util/kernel
 CONNTRACK_MAX = 131072
-
-
-@dataclass(frozen=True, slots=True)
-class Interface:
-    """A network interface as iproute2 shows it."""
-
-    index: int
-    name: str
-    flags: tuple[str, ...]
-    address: str
-    state: str = "UP"
-    qdisc: str = "noqueue"
 
 
 @dataclass(slots=True)
@@ -126,42 +114,6 @@ class Kernel:
         """The connections that ipvs carries."""
         mine = [flow.in_ipvs() for flow in self.flows if flow.through == "ipvs" and not flow.cut]
         return self.connections + mine
-
-    def interfaces(self) -> list[Interface]:
-        """Interfaces, kube-ipvs0 among them where the ipvs proxier is active."""
-        found = [
-            Interface(1, "lo", ("LOOPBACK", "UP", "LOWER_UP"), "00:00:00:00:00:00", "UNKNOWN"),
-            Interface(
-                2,
-                "eth0",
-                ("BROADCAST", "MULTICAST", "UP", "LOWER_UP"),
-                self._mac(2),
-                qdisc="fq_codel",
-            ),
-            Interface(3, "cni0", ("BROADCAST", "MULTICAST", "UP", "LOWER_UP"), self._mac(3)),
-        ]
-        if self.ipvs_active:
-            found.append(
-                Interface(8, "kube-ipvs0", ("BROADCAST", "NOARP"), self._mac(8), "DOWN", "noop")
-            )
-        return found
-
-    def addresses(self, interface: Interface) -> list[tuple[str, int]]:
-        """Addresses of an interface with their prefix lengths."""
-        if interface.name == "kube-ipvs0":
-            return [
-                (address, 32)
-                for address in sorted({one for port in self.ports() for one in port.addresses})
-            ]
-        return {
-            "lo": [("127.0.0.1", 8)],
-            "eth0": [(self.node_ip, 16)],
-            "cni0": [(self.gateway, 24)],
-        }[interface.name]
-
-    def _mac(self, index: int) -> str:
-        seed = zlib.crc32(f"{self.node_name}/{index}".encode())
-        return "42:" + ":".join(f"{seed >> shift & 255:02x}" for shift in (0, 8, 16, 24)) + ":0e"
 
     def start_ipvs(self, scheduler: str) -> None:
         """The first sync of the ipvs proxier."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import time
 from typing import TYPE_CHECKING
 
 from nftwave.lab.kernel import ipvs
+from nftwave.lab.kernel.interfaces import interfaces
 from nftwave.lab.kernel.kernel import CONNTRACK_MAX
 
 if TYPE_CHECKING:
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from nftwave.lab.kernel.kernel import Kernel
     from nftwave.lab.shell.files import Show
 
+UP_FOR = 360000.0  # seconds that a node had been up when this machine started
 OS_RELEASE = """PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"
 NAME="Debian GNU/Linux"
 VERSION_ID="12"
@@ -100,11 +103,11 @@ def shown(kernel: Kernel) -> dict[str, Show]:
     found["/proc/version"] = lambda: (
         f"Linux version {kernel.release} (debian-kernel@lists.debian.org)\n"
     )
-    found["/proc/uptime"] = lambda: "360000.00 700000.00\n"
+    found["/proc/uptime"] = lambda: f"{UP_FOR + time.monotonic():.2f} 700000.00\n"
     found["/proc/modules"] = lambda: MODULES + (IPVS_MODULES if kernel.ipvs_loaded else "")
     for name, value in sysctls(kernel).items():
         found["/proc/sys/" + name.replace(".", "/")] = _line(value)
-    for interface in kernel.interfaces():
+    for interface in interfaces(kernel):
         base = f"/sys/class/net/{interface.name}"
         found[f"{base}/operstate"] = _line(interface.state.lower())
         found[f"{base}/address"] = _line(interface.address)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from nftwave.lab.kernel.flows import FIRST_PORT, LAST_PORT, Flow
 from nftwave.lab.kernel.reach import DROPPED, REFUSED, Backend, reach
-from nftwave.lab.proxy.kubeproxy import HEALTH_PORT
+from nftwave.lab.proxy.pages import HEALTH_PORT
 from nftwave.lab.shell.process import ConnectError
 from nftwave.lab.tools.answers import Answer
 from nftwave.lab.tools.sockets import Peer, Socket

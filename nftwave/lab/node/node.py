@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from nftwave.lab.kernel import nodefiles
+from nftwave.lab.kernel.interfaces import interfaces
 from nftwave.lab.kernel.kernel import OLD_RELEASE, RELEASE, Kernel
 from nftwave.lab.node import procfiles
 from nftwave.lab.node.dialling import dial
@@ -126,7 +127,7 @@ class SimNode:
             "tables": [one.key for one in tables],
             "serviceIps": service_ips,
             "virtualServers": [one.as_json() for one in kernel.virtual_servers()],
-            "interfaces": [one.name for one in kernel.interfaces()],
+            "interfaces": [one.name for one in interfaces(kernel)],
             "connections": len(kernel.ipvs_connections()),
             "kubeProxy": self._kube_proxy_json(),
             "ssh": {"connections": self.ssh_connections, "commands": self.ssh_commands},

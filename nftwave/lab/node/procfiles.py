@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nftwave.lab.kernel import nodefiles
-from nftwave.lab.proxy.kubeproxy import HEALTH_PORT, METRICS_PORT
+from nftwave.lab.proxy.pages import HEALTH_PORT, METRICS_PORT
 from nftwave.lab.shell.files import Link
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import asyncssh
 
 from nftwave.lab.node import sshsession
 from nftwave.lab.node.sshsession import USER
-from nftwave.lab.proxy.kubeproxy import HEALTH_PORT, METRICS_PORT
+from nftwave.lab.proxy.pages import HEALTH_PORT, METRICS_PORT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine

@@ -8,7 +8,6 @@ probes; the first sync comes later, one IP family after the other.
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 import zlib
 from dataclasses import dataclass, field
@@ -16,10 +15,8 @@ from typing import TYPE_CHECKING
 
 from nftwave.lab.proxy import klog
 from nftwave.lab.proxy.config import BadConfig, Config, load
-from nftwave.lab.proxy.defaults import completed
 from nftwave.lab.proxy.klog import Log, now
-from nftwave.lab.proxy.metrics import metrics
-from nftwave.lab.tools.answers import Answer
+from nftwave.lab.proxy.pages import page
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -27,18 +24,16 @@ if TYPE_CHECKING:
 
     from nftwave.lab.kernel.kernel import Kernel
     from nftwave.lab.pace import Pace
+    from nftwave.lab.tools.answers import Answer
 
 START = 1.0  # seconds of a real node until it knows its node and configuration
 WIPE = 0.5
 FIRST_SYNC = (3.0, 11.0)  # after the start, IPv4
 SECOND_FAMILY = 1.5
 SLOW = 10
-ELDER = 3 * 3600.0  # how much longer the process of the fault other-process has been running
 # Faults of a kube-proxy that never gets to its first sync; the last two find tables there.
 NEVER_SYNCS = frozenset({"never-syncs", "stale-tables", "other-process"})
 TABLES_OF_OTHERS = frozenset({"stale-tables", "other-process"})
-METRICS_PORT, HEALTH_PORT = 10249, 10256
-TEXT = "text/plain; charset=utf-8"
 IPVS_DEPRECATED_IN = 35  # minor version
 
 
@@ -183,55 +178,6 @@ class KubeProxy:
 
     def answer(self, port: int, path: str) -> Answer | None:
         """What its HTTP servers answer; None where nobody listens."""
-        config = self.config
-        if not self.serving or config is None:
+        if not self.serving or self.config is None:
             return None
-        pages: dict[tuple[int, str], Callable[[], Answer]] = {
-            (HEALTH_PORT, "/healthz"): self._health,
-            (HEALTH_PORT, "/livez"): self._health,
-            (METRICS_PORT, "/proxyMode"): lambda: Answer(200, TEXT, config.mode),
-            (METRICS_PORT, "/healthz"): lambda: Answer(200, TEXT, "ok"),
-            (METRICS_PORT, "/metrics"): self._metrics,
-            (METRICS_PORT, "/configz"): lambda: self._configz(config),
-        }
-        page = pages.get((port, path))
-        if page:
-            return page()
-        if port in {METRICS_PORT, HEALTH_PORT}:
-            return Answer(404, TEXT, "404 page not found\n")
-        return None
-
-    def _metrics(self) -> Answer:
-        started, synced = self.started, self.synced
-        if self.meets_elder:
-            moment = time.time()
-            started, synced = started - ELDER, {"IPv4": moment, "IPv6": moment}
-        text = metrics(self.mode or "", synced, started, self.version)
-        return Answer(200, "text/plain; version=0.0.4; charset=utf-8", text)
-
-    def _configz(self, config: Config) -> Answer:
-        document = completed(config, self.node_name)
-        text = json.dumps({"kubeproxy.config.k8s.io": document}, separators=(",", ":"))
-        return Answer(200, "application/json", text)
-
-    def _health(self) -> Answer:
-        families = {
-            name: {"lastUpdated": _nano(self.synced.get(name, self.started)), "healthy": True}
-            for name in ("IPv4", "IPv6")
-        }
-        now = _nano(time.time())
-        text = json.dumps(
-            {
-                "lastUpdated": now,
-                "currentTime": now,
-                "nodeEligible": True,
-                "healthy": True,
-                "status": families,
-            },
-            separators=(",", ":"),
-        )
-        return Answer(200, "application/json", text)
-
-
-def _nano(moment: float) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(moment)) + f"{moment % 1:.9f}Z"[1:]
+        return page(self, self.config, port, path)

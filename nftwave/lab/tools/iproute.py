@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from nftwave.lab.kernel.interfaces import Interface, addresses, interfaces
+
 if TYPE_CHECKING:
-    from nftwave.lab.kernel.kernel import Interface, Kernel
+    from nftwave.lab.kernel.kernel import Kernel
     from nftwave.lab.shell.process import Call
 
 
@@ -18,7 +20,7 @@ async def ip(call: Call, kernel: Kernel) -> int:
     if not ("addr".startswith(what) or "address".startswith(what) or "link".startswith(what)):
         await call.stderr.write(f'Object "{what}" is unknown, try "ip help".\n')
         return 1
-    chosen = [one for one in kernel.interfaces() if not names or one.name in names]
+    chosen = [one for one in interfaces(kernel) if not names or one.name in names]
     if not chosen:
         await call.stderr.write(f'Device "{names[0]}" does not exist.\n')
         return 1
@@ -57,7 +59,7 @@ def _json_interface(kernel: Kernel, one: Interface, *, with_addresses: bool) -> 
                 "valid_life_time": 4294967295,
                 "preferred_life_time": 4294967295,
             }
-            for address, length in kernel.addresses(one)
+            for address, length in addresses(kernel, one)
         ]
     return shown
 
@@ -71,7 +73,7 @@ def _text_interface(kernel: Kernel, one: Interface, *, with_addresses: bool) -> 
         f"    link/{link} {one.address} brd ff:ff:ff:ff:ff:ff\n",
     ]
     if with_addresses:
-        for address, length in kernel.addresses(one):
+        for address, length in addresses(kernel, one):
             lines.append(f"    inet {address}/{length} scope global {one.name}\n")
             lines.append("       valid_lft forever preferred_lft forever\n")
     return "".join(lines)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from nftwave.lab.api.auth import Credentials
-from nftwave.lab.api.calls import NoSuchProgram
+from nftwave.lab.api.backend import NoSuchProgram
 from nftwave.lab.api.server import ApiServer
 from nftwave.lab.pki import kubeconfig
 from nftwave.lab.store.store import Store

@@ -70,6 +70,13 @@ def test_a_kube_proxy_that_does_not_serve_listens_nowhere(start):
     assert clients.ssh(NODE, "ss -ltnH").stdout == ""
 
 
+def test_a_node_has_been_up_for_longer_and_longer(shared):
+    first, second = shared.ssh(NODE, "cat /proc/uptime; sleep 0.1; cat /proc/uptime").stdout.split(
+        "\n", 1
+    )
+    assert 0.05 < float(second.split()[0]) - float(first.split()[0]) < 10
+
+
 def test_units_are_active_or_not(shared):
     done = shared.ssh(NODE, "systemctl is-active firewalld ufw nftables")
     assert (done.stdout, done.returncode) == ("inactive\n" * 3, 3)
