@@ -5,12 +5,17 @@ from __future__ import annotations
 import asyncio
 import posixpath
 import re
+from typing import TYPE_CHECKING
 
 from nftwave.lab.shell.files import FileError
 from nftwave.lab.shell.flow import BASH, DASH, Dialect
 from nftwave.lab.shell.interpreter import Shell
+from nftwave.lab.shell.language.parser import parse
+from nftwave.lab.shell.language.reader import ShellSyntaxError
 from nftwave.lab.shell.process import SIGNALS, Call, Tool, find_tool
-from nftwave.lab.shell.streams import read_all
+
+if TYPE_CHECKING:
+    from nftwave.lab.shell.streams import Source
 
 TIMED_OUT, NOT_FOUND = 124, 127
 ROOT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"  # Debian's secure_path
@@ -44,7 +49,7 @@ async def run_shell(call: Call, dialect: Dialect) -> int:
         except FileError as error:
             return await call.error(f"0: cannot open {name}: {error}", 2)
     else:
-        script = await read_all(call.stdin)
+        script = await read_script(call.stdin)
     call.name = name
     shell = Shell(call, dialect, args)
     shell.options = shell_options
@@ -52,6 +57,30 @@ async def run_shell(call: Call, dialect: Dialect) -> int:
     process = call.session.start(shell.run(script), pid=shell.pid)
     process.on_signal = shell.trapped
     return await process.ended()
+
+
+EXITS = re.compile(r"(?:^|[;\s])exit(?: \d+)?\s*\n$")
+
+
+async def read_script(source: Source) -> str:
+    """A script from standard input: up to its end, or up to a line that ends the shell.
+
+    A shell reads no further than it has to: what follows is for the commands that it runs.
+    """
+    script = ""
+    while chunk := await source.read():
+        script += chunk
+        if EXITS.search(script) and _is_whole(script):
+            break
+    return script
+
+
+def _is_whole(script: str) -> bool:
+    try:
+        parse(script)
+    except ShellSyntaxError:
+        return False
+    return True
 
 
 async def sh(call: Call) -> int:

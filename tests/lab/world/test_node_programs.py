@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 
 import pytest
 
@@ -117,3 +118,20 @@ def test_sets_are_those_that_were_recorded(shared, changed, recordings):
     assert set(before) == set_names(recordings, "ipvs")
     after = changed.ssh(NODE, "sudo ipset list -n").stdout.split()
     assert set(after) == set_names(recordings, "nftables")
+
+
+def test_a_shell_reads_its_script_no_further_than_to_its_exit(shared):
+    script = "echo begun; cat; echo done; exit 3\n"
+    done = shared.ssh(NODE, "sh -s", stdin=script)
+    assert (done.stdout, done.returncode) == ("begun\ndone\n", 3)
+    begun = subprocess.Popen(
+        ["ssh", "-F", shared.lab.ssh_config, NODE, "sh -s"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    begun.stdin.write(script)
+    begun.stdin.flush()
+    assert begun.stdout.readline() == "begun\n"
+    assert begun.communicate("for the cat\n", timeout=10)[0] == "for the cat\ndone\n"
+    assert begun.returncode == 3
