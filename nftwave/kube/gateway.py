@@ -69,6 +69,15 @@ class Gateway:
         self._reached = False
         self.cluster = cluster
 
+    @property
+    def configuration(self) -> Any:
+        """Address and credentials, for what the kubernetes library does over WebSockets."""
+        return self._client.configuration
+
+    def text(self, path: str) -> str:
+        """What a GET of a path answers, such as a node's `/proxy/healthz`; asked once."""
+        return self._body("GET", path).decode(errors="replace")
+
     def close(self) -> None:
         """Close the connections."""
         self._client.rest_client.close()
@@ -107,9 +116,21 @@ class Gateway:
         except ApiExpired:
             return self._list(resource, namespace, labels, fields)
 
-    def log(self, namespace: str, pod: str, *, tail: int = 0, first_bytes: int = 0) -> str:
-        """Log of a pod's only container: its last lines, or its first bytes."""
-        query = {"tailLines": tail, "limitBytes": first_bytes}
+    def log(
+        self,
+        namespace: str,
+        pod: str,
+        *,
+        tail: int = 0,
+        first_bytes: int = 0,
+        previous: bool = False,
+    ) -> str:
+        """Log of a pod's only container: its last lines, or its first bytes.
+
+        Args:
+            previous: of the container that ran before the present one.
+        """
+        query = {"tailLines": tail, "limitBytes": first_bytes, "previous": previous and "true"}
         path = f"/api/v1/namespaces/{namespace}/pods/{pod}/log"
         return self._read(path, {k: v for k, v in query.items() if v}).decode(errors="replace")
 

@@ -170,8 +170,12 @@ def _dying(gateway: Gateway, pod: ProxyPod) -> RolloutFailed:
 def last_words(gateway: Gateway, pod: ProxyPod) -> str:
     """The last lines of a dying pod's log, as the end of a sentence."""
     log = ""
-    with suppress(ApiError):
-        log = gateway.log(KUBE_SYSTEM, pod.name, tail=LOG_LINES).strip()
+    # A container that has just been started again has said nothing yet; the one before has.
+    for previous in (False, True):
+        with suppress(ApiError):
+            log = (
+                log or gateway.log(KUBE_SYSTEM, pod.name, tail=LOG_LINES, previous=previous).strip()
+            )
     if not log:
         return "; it has no log"
     return "; its last log lines:" + "".join(f"\n    | {line}" for line in log.splitlines())
