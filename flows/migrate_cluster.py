@@ -13,6 +13,7 @@ from nftwave.errors import Conflict
 from nftwave.outcome import Outcome
 from nftwave.plan import is_done
 from tasks.approve import How, approve
+from tasks.interruption import interruption_measured
 from tasks.patch import patch_config
 from tasks.plan import plan
 from tasks.preflight import preflight, still_as_approved
@@ -59,8 +60,9 @@ def migrate_cluster(
             close_ledger(run)
             return ended(run, run.story.ended(verdicts, migrated=False))
         agree_and_patch(run, approve_by)
-        restart_kube_proxy(run)
-        verdicts = verify_nodes(run)
+        with interruption_measured(run):
+            restart_kube_proxy(run)
+            verdicts = verify_nodes(run)
         close_ledger(run)
         return ended(run, run.story.ended(verdicts, migrated=True))
     return ended(run, ending.outcome)

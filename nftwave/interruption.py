@@ -52,3 +52,37 @@ class Interruption:
         if self.alive is None:
             return f"{self.established:,} were established through ipvs; their end is unknown"
         return f"{self.cut:,} of {self.established:,} established through ipvs cut"
+
+
+def read(text: str, *, mark: str, target: str) -> Interruption:
+    """What `node/interruption.sh` printed. Never raises; what cannot be read is not measured."""
+    lines = [line.split() for line in text.splitlines() if line.startswith(f"{mark} ")]
+    if any(words[1:] == ["none"] for words in lines):
+        why = "none of bash, nc, curl and python3 is on the node"
+        return Interruption(target, unmeasured=why)
+    tallies = [_numbers(words[2:], 5) for words in lines if words[1:2] == ["tally"]]
+    if not tallies or tallies[-1] is None:
+        return Interruption(target, unmeasured="the node did not tell")
+    count, failed, longest, last, now = tallies[-1]
+    found = [words[2:] for words in lines if words[1:2] == ["connections"] and len(words) == 4]
+    established, alive = map(_number, found[-1]) if found else (None, None)
+    return Interruption(
+        target,
+        attempts=count,
+        failed=failed,
+        # Nothing may have come about until the very end. The clock has hundredths of a second.
+        longest_gap=10 * max(longest, now - last),
+        established=established,
+        alive=alive,
+        unmeasured="" if found else "the connection to the node was lost before the end",
+    )
+
+
+def _numbers(words: list[str], count: int) -> list[int] | None:
+    found = [_number(word) for word in words]
+    whole = [number for number in found if number is not None]
+    return whole if len(whole) == len(words) == count else None
+
+
+def _number(word: str) -> int | None:
+    return int(word) if word.isascii() and word.isdecimal() and len(word) < 16 else None

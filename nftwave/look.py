@@ -2,7 +2,7 @@
 
 What we may do is asked first: where something is missing, nothing else is read, and all of it is
 told at once. Then a number of requests that does not grow with the nodes (lists come in pages), and
-one probe a node over SSH, in parallel. Judgement comes after, in `findings/`, from these facts
+one probe a node, in parallel. Judgement comes after, in `findings/`, from these facts
 alone.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from nftwave import ledger, permissions
@@ -26,10 +27,12 @@ from nftwave.kube.objects import (
     ProxyPod,
 )
 from nftwave.kube.resources import CONFIG_MAPS, DAEMON_SETS, NAMESPACES, NODES, PODS, SERVICES
-from nftwave.node.access import resolve
 from nftwave.node.facts import NodeFacts, ServicePort
-from nftwave.node.probe import probe_all
+from nftwave.node.jumps import JumpHosts
+from nftwave.node.parallel import on_each
 from nftwave.proxyconfig import ProxyConfig, Unreadable, read
+from nftwave.reaching import once, opener
+from nftwave.services import to_reach
 from nftwave.surroundings import read_services, read_surroundings
 
 if TYPE_CHECKING:
@@ -38,10 +41,10 @@ if TYPE_CHECKING:
     from nftwave.fleet import Cluster
     from nftwave.kube.gateway import Gateway
     from nftwave.kube.resources import Object
-    from nftwave.node.host import Access
     from nftwave.permissions import Permission
+    from nftwave.reaching import Opener
 
-__all__ = ["CONFIG_KEY", "ClusterFacts", "access_to", "look", "look_at_api", "probe_nodes"]
+__all__ = ["CONFIG_KEY", "ClusterFacts", "look", "look_at_api", "probe_nodes"]
 
 SETTLING = 5.0
 """Seconds after which kube-proxy has followed a change of Services: by default it syncs at once and
@@ -61,12 +64,12 @@ def look(
     """
     # Anybody may read it, so a server that is away is told by one request and not by many.
     gateway.version()
-    if missing := permissions.missing(gateway):
+    if missing := permissions.missing(gateway, cluster.access):
         return _unread(cluster, missing)
     facts = look_at_api(cluster, gateway)
     listed = time.monotonic()
     facts = replace(facts, around=read_surroundings(gateway))
-    facts = replace(facts, probes=probe_nodes(cluster, facts.targets, seen=seen))
+    facts = replace(facts, probes=probe_nodes(facts, gateway, facts.targets, seen=seen))
     strange = strangers_on(facts)
     if strange:
         time.sleep(max(0.0, listed + SETTLING - time.monotonic()))
@@ -81,7 +84,7 @@ def _look_again(facts: ClusterFacts, gateway: Gateway, names: Iterable[str]) -> 
     Services of both looks count.
     """
     suspects = set(names)
-    again = probe_nodes(facts.cluster, [n for n in facts.targets if n.name in suspects])
+    again = probe_nodes(facts, gateway, [n for n in facts.targets if n.name in suspects])
     told = {name: probe for name, probe in again.items() if isinstance(probe, NodeFacts)}
     services = (*facts.around.services, *read_services(gateway))
     return replace(
@@ -129,42 +132,42 @@ def look_at_api(cluster: Cluster, gateway: Gateway) -> ClusterFacts:
     )
 
 
-def access_to(cluster: Cluster, node: NodeView) -> Access:
-    """How a node is reached, by the fleet file and the ssh config.
-
-    Raises:
-        BadInput: the Node has no such address, or the ssh config cannot be honoured.
-    """
-    access = resolve(cluster.ssh, node.object)
-    if access.connect_timeout is not None:
-        return access
-    return replace(access, connect_timeout=cluster.policy.deadlines.connect)
-
-
 def probe_nodes(
-    cluster: Cluster,
+    facts: ClusterFacts,
+    gateway: Gateway,
     nodes: Iterable[NodeView],
     *,
     seen: Callable[[str, str], None] | None = None,
 ) -> dict[str, NodeFacts | Unreachable]:
-    """Probe nodes over SSH in parallel, under the policy's deadlines."""
+    """Probe nodes in parallel, under the policy's deadlines.
+
+    Connections to the Services that must answer after the change are tried too: what does not
+    answer before it proves nothing afterwards.
+    """
+    cluster = facts.cluster
     answers: dict[str, NodeFacts | Unreachable] = {}
-    accesses = {}
-    for node in nodes:
-        try:
-            accesses[node.name] = access_to(cluster, node)
-        except BadInput as error:
-            answers[node.name] = Unreachable(str(error), node=node.name)
+    ways: dict[str, Opener] = {}
+    pods = {pod.node: pod for pod in facts.pods if not pod.deleting}
+    reach = to_reach(facts.around.services)
     deadlines = cluster.policy.deadlines
-    for name, answer in probe_all(
-        accesses,
-        workers=cluster.policy.parallelism,
-        per_host_deadline=deadlines.probe,
-        overall_deadline=deadlines.preflight,
-    ):
-        answers[name] = answer
-        if seen:
-            seen(name, str(answer.what) if isinstance(answer, Unreachable) else "answered")
+    with JumpHosts() as jumps:
+        for node in nodes:
+            try:
+                ways[node.name] = opener(
+                    cluster, node, gateway=gateway, pod=partial(pods.get, node.name), jumps=jumps
+                )
+            except BadInput as error:
+                answers[node.name] = Unreachable(str(error), node=node.name)
+        for name, answer in on_each(
+            lambda way, deadline: once(way, deadline, reach),
+            ways,
+            workers=cluster.policy.parallelism,
+            per_host_deadline=deadlines.probe,
+            overall_deadline=deadlines.preflight,
+        ):
+            answers[name] = answer
+            if seen:
+                seen(name, str(answer.what) if isinstance(answer, Unreachable) else "answered")
     return answers
 
 

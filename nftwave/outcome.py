@@ -59,6 +59,8 @@ class Outcome:
             a = self.approval
             said = "Approved" if a.decision == "approve" else "Rejected"
             lines.append(f"{said} by {a.approver} ({a.by}): {a.reason}")
+        measured = [(v.node, v.interruption) for v in self.verdicts if v.interruption]
+        lines += [f"Interruption on {node}: {found.words()}" for node, found in measured[:3]]
         return [*lines, *(f"Next: {step}" for step in self.next_steps)]
 
 

@@ -80,20 +80,33 @@ PERMISSIONS: tuple[Permission, ...] = (
     Permission("get", "pods/log", _SYSTEM),
 )
 
+EXEC_PERMISSIONS: tuple[Permission, ...] = (
+    # Over a WebSocket an exec is a GET; servers from 1.35 on ask for create as well.
+    Permission("get", "pods/exec", _SYSTEM),
+    Permission("create", "pods/exec", _SYSTEM),
+    # kube-proxy's /healthz, through the API server.
+    Permission("get", "nodes/proxy"),
+)
+"""What access exec needs beside; deployments/rbac-exec.yaml grants exactly this."""
 
-def missing(gateway: Gateway) -> tuple[Permission, ...]:
+
+def missing(gateway: Gateway, access: str = "ssh") -> tuple[Permission, ...]:
     """What the table has and we may not do, in the table's order; one review each, in parallel.
+
+    Args:
+        access: of the cluster; `exec` needs more.
 
     Raises:
         ApiError: the API server refused or stayed away.
     """
+    asked = PERMISSIONS + (EXEC_PERMISSIONS if access == "exec" else ())
     pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="review")
     try:
-        allowed = list(pool.map(lambda one: _allowed(gateway, one), PERMISSIONS))
+        allowed = list(pool.map(lambda one: _allowed(gateway, one), asked))
     finally:
         # Where one was not answered, those that have not begun would not be either.
         pool.shutdown(cancel_futures=True)
-    return tuple(one for one, may in zip(PERMISSIONS, allowed, strict=True) if not may)
+    return tuple(one for one, may in zip(asked, allowed, strict=True) if not may)
 
 
 def _allowed(gateway: Gateway, permission: Permission) -> bool:

@@ -11,7 +11,7 @@ import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from nftwave.errors import Unreachable
 from nftwave.evidence import Expected, Look, NodeVerdict, ProxyLog, Standing, judge
@@ -19,13 +19,15 @@ from nftwave.evidence.pod import same_container
 from nftwave.kube.errors import ApiError
 from nftwave.kube.objects import KUBE_SYSTEM
 from nftwave.kube.rollout import last_words
+from nftwave.node.deadline import Deadline
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Collection
 
     from nftwave.kube.gateway import Gateway
     from nftwave.kube.objects import ProxyPod
     from nftwave.node.facts import NodeFacts, ServicePort
+    from nftwave.reaching import Opener, Probing
     from nftwave.witness import Witness
 
 LOG_HEAD = 16 * 1024
@@ -41,27 +43,17 @@ STOP = threading.Event()
 """Set when the run is being ended: every loop here then ends after the look in hand."""
 
 
-class Probing(Protocol):
-    """A way to look at one node again and again: over SSH, or by exec in its kube-proxy pod."""
-
-    def probe(self, *, deadline: float, reach: Collection[ServicePort]) -> NodeFacts:
-        """One look, within `deadline` seconds; raises Unreachable."""
-
-    def close(self) -> None:
-        """End it; harmless when ended already."""
-
-
 @dataclass(frozen=True)
 class Subject:
     """A node to be proven.
 
     Attributes:
-        open: makes the connection; raises Unreachable.
+        open: makes the connection, within a deadline.
         expected: what must be true of it.
     """
 
     node: str
-    open: Callable[[], Probing]
+    open: Opener
     expected: Expected
 
 
@@ -73,7 +65,7 @@ def prove(
     Args:
         witness: what the API says meanwhile.
         deadline: seconds; 0 looks once, and a second time where a verdict needs two looks.
-        probe_deadline: seconds for one look.
+        probe_deadline: seconds for one look, connecting included.
     """
     until = time.monotonic() + deadline
     seen = _Looking(witness, subject, probe_deadline)
@@ -136,8 +128,9 @@ class _Looking:
 
     def _probe(self, reach: Collection[ServicePort]) -> NodeFacts | Unreachable:
         try:
-            self._session = self._session or self._subject.open()
-            return self._session.probe(deadline=self._deadline, reach=reach)
+            limit = Deadline(self._deadline)
+            self._session = self._session or self._subject.open(limit)
+            return self._session.probe(deadline=limit, reach=reach)
         except Unreachable as error:
             self.close()
             return error

@@ -90,7 +90,11 @@ def verdict_rows(verdicts: Iterable[NodeVerdict]) -> list[dict[str, str]]:
     """A row a node, those that are not verified first."""
     order = [Standing.FAILED, Standing.UNKNOWN, Standing.VERIFIED]
     ordered = sorted(verdicts, key=lambda v: (order.index(v.standing), v.node))
-    return [{"node": v.node, "verdict": v.standing.value, "why": v.why()} for v in ordered]
+    rows = [{"node": v.node, "verdict": v.standing.value, "why": v.why()} for v in ordered]
+    if any(v.interruption for v in ordered):
+        for row, v in zip(rows, ordered, strict=True):
+            row["interruption"] = v.interruption.words() if v.interruption else ""
+    return rows
 
 
 def evidence_markdown(verdict: NodeVerdict) -> str:
@@ -108,11 +112,12 @@ def evidence_markdown(verdict: NodeVerdict) -> str:
 def outcome_markdown(outcome: Outcome) -> str:
     """How the run ended, in words, and the nodes."""
     words = "\n\n".join(outcome.words())
-    rows = [
-        f"| {r['node']} | {r['verdict']} | {_cell(r['why'])} |"
-        for r in verdict_rows(outcome.verdicts)
-    ]
-    table = "\n\n| node | verdict | why |\n|---|---|---|\n" + _rows(rows) if rows else ""
+    listed = verdict_rows(outcome.verdicts)
+    if not listed:
+        return f"## {outcome.cluster}: {outcome.status}\n\n{words}"
+    head = f"| {' | '.join(listed[0])} |\n|{'---|' * len(listed[0])}\n"
+    rows = [f"| {' | '.join(_cell(cell) for cell in row.values())} |" for row in listed]
+    table = f"\n\n{head}{_rows(rows)}"
     return f"## {outcome.cluster}: {outcome.status}\n\n{words}{table}"
 
 

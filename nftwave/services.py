@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from nftwave.node.facts import ServicePort
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from nftwave.kube.resources import Object
 
@@ -103,4 +103,25 @@ def node_ports(services: Iterable[ServiceView]) -> dict[tuple[str, int], Service
         for service in services
         for port in service.ports
         if port.node_port
+    }
+
+
+REACH: Mapping[tuple[str, str], int] = {
+    ("default", "kubernetes"): 0,
+    ("kube-system", "kube-dns"): 53,
+}
+"""Services of every kubeadm cluster that must answer from every node, and the TCP port that is
+tried; 0: each of them. kubeadm calls the DNS Service kube-dns whatever serves it (Kubernetes 1.36
+source, cmd/kubeadm/app/phases/addons)."""
+
+
+def to_reach(services: Iterable[ServiceView]) -> dict[ServicePort, str]:
+    """ClusterIPs and TCP ports of those Services, and what they are called."""
+    return {
+        ServicePort(address, port.protocol, port.port): f"{service} ({address}:{port.port})"
+        for service in services
+        if (tried := REACH.get((service.namespace, service.name))) is not None
+        for address in service.cluster_ips
+        for port in service.ports
+        if port.protocol == "tcp" and tried in (0, port.port)
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 from nftwave.errors import BadInput, Unreachable
@@ -35,7 +36,8 @@ def verify_all(facts: ClusterFacts, gateway: Gateway, *, deadline: float) -> Ite
         subjects: dict[str, Subject] = {}
         for node in facts.targets:
             try:
-                way = opener(cluster, node, jumps)
+                pod = partial(witness.pod, node.name)
+                way = opener(cluster, node, gateway=gateway, pod=pod, jumps=jumps)
             except BadInput as error:
                 yield unreachable(witness, node.name, Unreachable(str(error)), expected)
             else:

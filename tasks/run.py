@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from nftwave.kube.objects import ProxyPod
     from nftwave.ledger import Ledger
     from nftwave.look import ClusterFacts
+    from nftwave.measuring import Meters
     from nftwave.plan import Plan
 
 
@@ -40,6 +41,7 @@ class Run:
         ledger: of an earlier run from preflight on, this run's from the patch on.
         successors: kube-proxy pods that replaced the old ones, by node; from the rollout on.
         verdicts: from verification on.
+        meters: measurements of the interruption; from the rollout on.
     """
 
     facts: ClusterFacts
@@ -54,6 +56,7 @@ class Run:
         self.looked_at = 0.0
         self.successors: dict[str, ProxyPod] = {}
         self.verdicts: Sequence[NodeVerdict] = ()
+        self.meters: Meters | None = None
 
     @classmethod
     def open(cls, cluster: Cluster) -> Run:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from prefect import task
@@ -13,6 +15,7 @@ from prefect.states import Failed
 from nftwave import progress, report
 from nftwave.errors import BadInput, Unreachable
 from nftwave.evidence import Expected, NodeVerdict, Standing
+from nftwave.node.connect import SHARED
 from nftwave.outcome import counted
 from nftwave.prove import Subject, prove
 from nftwave.reaching import opener
@@ -43,7 +46,13 @@ class Proving:
         """Look at one node until it is verified or its time is over."""
         cluster, expected = self.run.cluster, self._expected(name)
         try:
-            way = opener(cluster, self._nodes[name])
+            way = opener(
+                cluster,
+                self._nodes[name],
+                gateway=self.run.gateway,
+                pod=partial(self.witness.pod, name),
+                jumps=SHARED,
+            )
         except BadInput as error:
             return unreachable(self.witness, name, Unreachable(str(error)), expected)
         return prove(
@@ -71,6 +80,8 @@ def verify_node(proving: Proving, name: str, node: str) -> NodeVerdict:  # noqa:
     """
     try:
         verdict = proving.prove(node)
+        if proving.run.meters:
+            verdict = replace(verdict, interruption=proving.run.meters.stop(node))
     finally:
         proving.slots.release()
     if verdict.standing is Standing.VERIFIED:
@@ -101,6 +112,8 @@ def verify_nodes(run: Run, *, deadline: float | None = None) -> Sequence[NodeVer
                 raise verdict
             run.story.verdicts.append(verdict)
             now.line(f"{verdict.node}: {verdict.standing}: {verdict.why()}")
+            if verdict.interruption:
+                now.line(f"{verdict.node}: {verdict.interruption.words()}")
         verdicts = run.verdicts = tuple(run.story.verdicts)
         run.artifacts.table(
             "nodes",

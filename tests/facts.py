@@ -10,7 +10,7 @@ from typing import Any
 from nftwave.fleet import Cluster
 from nftwave.kube.objects import DaemonSetView, NodeView, ProxyPod
 from nftwave.look import ClusterFacts
-from nftwave.node.facts import Attempt, Health, NodeFacts, ServicePort, VirtualServer
+from nftwave.node.facts import Attempt, Health, NodeFacts, ServicePort, Unknown, VirtualServer
 from nftwave.proxyconfig import read
 from nftwave.services import OpenPort, ServiceView
 from nftwave.surroundings import Surroundings
@@ -38,6 +38,7 @@ def migrated(**differences: Any) -> NodeFacts:
         kernel="6.1.0-50-amd64",
         os="Debian GNU/Linux 12 (bookworm)",
         nft="1.0.6",
+        proxy_nft=Unknown("only access exec looks there"),
         tables=frozenset({("ip", "filter"), ("ip", "kube-proxy"), ("ip6", "kube-proxy")}),
         service_ips={"ip": frozenset({KUBERNETES}), "ip6": frozenset()},
         no_endpoints={"ip": frozenset(), "ip6": frozenset()},

@@ -8,15 +8,16 @@ from ruamel.yaml import YAML
 from nftwave.errors import Blocked
 from nftwave.findings import judge, refuse_blockers
 from nftwave.kube.errors import ApiUnavailable
-from nftwave.permissions import PERMISSIONS, Permission, missing
+from nftwave.permissions import EXEC_PERMISSIONS, PERMISSIONS, Permission, missing
 from tests.facts import cluster_facts, recorded
 
-RBAC = Path(__file__).parents[1] / "deployments" / "rbac.yaml"
+DEPLOYMENTS = Path(__file__).parents[1] / "deployments"
+FILES = {"rbac.yaml": PERMISSIONS, "rbac-exec.yaml": EXEC_PERMISSIONS}
 
 
-def granted():
-    """Every single permission in the Roles of rbac.yaml."""
-    for document in YAML(typ="safe").load_all(RBAC.read_text()):
+def granted(file):
+    """Every single permission in the Roles of a file."""
+    for document in YAML(typ="safe").load_all((DEPLOYMENTS / file).read_text()):
         for rule in document.get("rules", ()):
             for group in rule["apiGroups"]:
                 for resource in rule["resources"]:
@@ -26,13 +27,15 @@ def granted():
                             yield Permission(verb, resource, namespace, name, group)
 
 
-def test_the_roles_grant_what_is_asked_for_and_nothing_more():
-    assert sorted(granted(), key=str) == sorted(PERMISSIONS, key=str)
-    assert len(set(PERMISSIONS)) == len(PERMISSIONS)
+@pytest.mark.parametrize("file", FILES)
+def test_the_roles_grant_what_is_asked_for_and_nothing_more(file):
+    assert sorted(granted(file), key=str) == sorted(FILES[file], key=str)
+    assert len(set(FILES[file])) == len(FILES[file])
 
 
-def test_every_role_is_bound_to_the_service_account():
-    documents = list(YAML(typ="safe").load_all(RBAC.read_text()))
+@pytest.mark.parametrize("file", FILES)
+def test_every_role_is_bound_to_the_service_account(file):
+    documents = list(YAML(typ="safe").load_all((DEPLOYMENTS / file).read_text()))
     roles = {(d["kind"], d["metadata"].get("namespace")) for d in documents if "rules" in d}
     bound = {
         (d["roleRef"]["kind"], d["metadata"].get("namespace"))

@@ -86,18 +86,27 @@ class Seen:
         return (self.at if isinstance(clock, Unknown) else clock) - started
 
     def still_syncing(self, family: Family) -> bool:
-        """Whether the first sync of a family may still be under way.
+        """Whether kube-proxy tells that the first sync of a family is under way.
 
-        kube-proxy asked for it and is young; how long it may take grows with the Services.
+        It asked for it, and is young; how long it may take grows with the Services.
         """
+        return self._syncing(family, untold=False)
+
+    def may_be_syncing(self, family: Family) -> bool:
+        """The same, and also where it does not tell: it may not serve its metrics yet."""
+        return self._syncing(family, untold=True)
+
+    def _syncing(self, family: Family, *, untold: bool) -> bool:
+        if self.age is None or self.look.pod is None:
+            return False
         synced = sample(self.facts.last_sync, family)
         queued = sample(self.facts.last_queued, family)
-        if synced is None or not queued or self.age is None or self.look.pod is None:
-            return False
         began = self.look.pod.started or 0.0
         services = self.look.services
         ports = 0 if isinstance(services, Unknown) else services[family].expected
         patience = max(LEAST_PATIENCE, ports * SYNC_PER_SERVICE)
+        if synced is None or queued is None:
+            return untold and self.age < patience
         return synced < began and queued > synced and self.age < patience
 
 

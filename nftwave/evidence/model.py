@@ -77,8 +77,8 @@ class NodeVerdict:
         if against:
             return "; ".join(f"{e.name}: {e.seen}" for e in against)
         held = sum(e.standing is Standing.VERIFIED for e in self.evidence)
-        warnings = "".join(f"; warning: {e.name}: {e.seen}" for e in self.warnings())
-        return f"{held} pieces of evidence hold{warnings}"
+        warnings = ", ".join(e.name for e in self.warnings())
+        return f"{held} pieces of evidence hold{f'; warnings: {warnings}' if warnings else ''}"
 
 
 def overall(evidence: Iterable[Evidence]) -> Standing:

@@ -27,7 +27,8 @@ def table(seen: Seen, family: Family) -> Evidence:
         return Evidence(name, Standing.UNKNOWN, tables.reason, command)
     if (family, "kube-proxy") in tables:
         return Evidence(name, Standing.VERIFIED, "there", command)
-    return Evidence(name, _missing(seen, family), "not there", command)
+    standing = Standing.UNKNOWN if seen.may_be_syncing(family) else Standing.FAILED
+    return Evidence(name, standing, "not there", command)
 
 
 def _missing(seen: Seen, family: Family) -> Standing:
@@ -53,7 +54,8 @@ def must_serve(seen: Seen, family: Family) -> Iterable[Evidence]:
     if missing:
         entries = "not there" if held is None else f"{len(held)} entries"
         told = f"{entries}, without {', '.join(map(written, missing))}"
-        yield Evidence(name, _missing(seen, family), told, command)
+        waits = held is None and seen.may_be_syncing(family)
+        yield Evidence(name, Standing.UNKNOWN if waits else _missing(seen, family), told, command)
     else:
         told = f"{len(held or ())} entries, with {written(wanted[0])}"
         yield Evidence(name, Standing.VERIFIED, told, command)

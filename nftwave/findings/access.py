@@ -47,13 +47,27 @@ def not_root(facts: ClusterFacts) -> Iterable[Sighting]:
             yield Sighting(f"node {name}", f"the probe ran as uid {probe.uid}")
 
 
+EXEC_BLIND = ("nft", "proxy_mode", "virtual_servers")
+"""Facts that no exec in kube-proxy's pod can tell (nftwave/podprobe.py has them all)."""
+
+
 def facts_unknown(facts: ClusterFacts) -> Iterable[Sighting]:
     """Nodes that answered, but did not tell what preflight has to know."""
+    blind = EXEC_BLIND if facts.cluster.access == "exec" else ()
     for name, probe in probed(facts):
         for field in ("kernel", "nft", "proxy_mode", "tables", "virtual_servers"):
+            if field in blind:
+                continue
             value = getattr(probe, field)
             if isinstance(value, Unknown) and not (field == "tables" and probe.nft is None):
                 yield Sighting(f"node {name}", f"{field} unknown: {value.reason}")
+
+
+def exec_sees_less(facts: ClusterFacts) -> Iterable[Sighting]:
+    """A cluster whose nodes are looked at without SSH."""
+    if facts.cluster.access == "exec":
+        nodes = len(facts.targets)
+        yield Sighting(f"{nodes} nodes", f"access exec; not seen: {', '.join(EXEC_BLIND)}, …")
 
 
 def left_alone(facts: ClusterFacts) -> Iterable[Sighting]:
@@ -123,6 +137,16 @@ RULES = (
         judge=facts_unknown,
         firm="unknown is never passed",
         always=True,
+    ),
+    Rule(
+        code="exec-sees-less",
+        severity=Severity.WARNING,
+        looks_at="field `access` of the cluster in the fleet file",
+        why="by exec neither ipvs nor the host is seen: virtual servers of keepalived or kube-vip"
+        " would be wiped unseen, and no node can be called verified afterwards",
+        remedy="use access ssh, or look at those on each node by hand before and after",
+        source="nftwave/podprobe.py tells fact by fact what kube-proxy's image can show",
+        judge=exec_sees_less,
     ),
     Rule(
         code="node-left-alone",

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nftwave.findings.model import Rule, Severity, Sighting
-from nftwave.node.facts import NodeFacts
+from nftwave.node.facts import NodeFacts, Unknown
 from nftwave.proxyconfig import ProxyConfig
 from nftwave.support import (
     IMAGE_NFT,
+    NFT,
     NFTABLES_STAGES_SOURCE,
     Version,
     image_has_nft,
@@ -17,7 +18,7 @@ from nftwave.support import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from nftwave.clusterfacts import ClusterFacts
 
@@ -85,10 +86,30 @@ def version_unknown(facts: ClusterFacts) -> Iterable[Sighting]:
         yield Sighting(DAEMON_SET, f"image {facts.daemon_set.image}")
 
 
+def _image_nft(facts: ClusterFacts) -> Iterator[tuple[str, str | Unknown | None]]:
+    """What nft each kube-proxy image has, as the pods told by node; None where there is none."""
+    for name, probe in facts.probes.items():
+        if isinstance(probe, NodeFacts):
+            yield name, probe.proxy_nft
+
+
+def image_nft_unfit(facts: ClusterFacts) -> Iterable[Sighting]:
+    """Pods whose image has no nft that kube-proxy could use."""
+    for name, told in _image_nft(facts):
+        version = Version.parse(told) if isinstance(told, str) else None
+        if told is None:
+            yield Sighting(f"node {name}", "no nft in kube-proxy's image")
+        elif version and version < NFT.version:
+            yield Sighting(
+                f"node {name}", f"nft {told} in kube-proxy's image, needed {NFT.version}"
+            )
+
+
 def image_nft_unknown(facts: ClusterFacts) -> Iterable[Sighting]:
     """An image of which nobody can tell from outside whether it has nft."""
     image = facts.daemon_set.image if facts.daemon_set else ""
-    if image and image_has_nft(image) is None:
+    asked = any(not isinstance(nft, Unknown) for _, nft in _image_nft(facts))
+    if image and image_has_nft(image) is None and not asked:
         yield Sighting(DAEMON_SET, f"image {image}")
 
 
@@ -136,6 +157,17 @@ RULES = (
         remedy="see what the image is: it needs kube-proxy 1.31 or later",
         source=NFTABLES_STAGES_SOURCE,
         judge=version_unknown,
+    ),
+    Rule(
+        code="image-nft-unfit",
+        severity=Severity.BLOCKER,
+        looks_at="`nft --version` in each kube-proxy pod; with access exec only",
+        why="kube-proxy wipes ipvs, finds no nft that it can use and dies, and the node has no"
+        " Services",
+        remedy="give the DaemonSet an image of the Kubernetes project, 1.29 or later",
+        source=f"{NFT.source}; the wipe: measured, kube-proxy 1.36.2 without nft",
+        judge=image_nft_unfit,
+        firm="every node would lose its Services",
     ),
     Rule(
         code="image-nft-unknown",

@@ -15,6 +15,7 @@ NEEDED = {"kernel": KERNEL.version, "nft": NFT.version}
 """What kube-proxy's nftables mode needs at least."""
 
 _SECONDS = "a number of seconds greater than 0, at most 2678400 (31 days)"
+_ACCESS = "ssh, or exec (in kube-proxy's pods)"
 _PATH = "a path; ~ and $VARS are expanded"
 
 ALLOWED: Mapping[str, str] = {
@@ -28,8 +29,10 @@ ALLOWED: Mapping[str, str] = {
     "clusters[].kubeconfig": _PATH,
     "clusters[].context": "the name of a context in the kubeconfig",
     "clusters[].in_cluster": "true or false",
+    "clusters[].access": _ACCESS,
     "clusters[].labels": "a mapping of names to strings",
     "clusters[].labels.*": "a string; put it in quotes",
+    "access": _ACCESS,
     "ssh": "a mapping of SSH options",
     "ssh.user": "the name of a user",
     "ssh.port": "a whole number from 1 to 65535",
@@ -45,6 +48,7 @@ ALLOWED: Mapping[str, str] = {
     "policy.strategy": "rolling",
     "policy.node_port_addresses": "keep-reach or primary",
     "policy.parallelism": "a whole number from 1 to 1024",
+    "policy.interruption_probe": "canary, all or off",
     "policy.findings": "a mapping of codes of findings to severities",
     "policy.findings.*": "blocker, warning, note or off",
     "policy.waivers": 'a list of waivers, each with "code" and "reason"',

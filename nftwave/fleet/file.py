@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field, PrivateAttr
 
@@ -20,6 +20,9 @@ class Fleet(Strict):
     """All clusters of a fleet file, with what holds for all of them."""
 
     clusters: tuple[Cluster, ...] = Field(strict=False, min_length=1, description="The clusters.")
+    access: Literal["ssh", "exec"] = Field(
+        default="ssh", description="How the nodes of all clusters are looked at."
+    )
     ssh: Ssh = Field(default=Ssh(), description="Access to the nodes of all clusters.")
     policy: Policy = Field(default=Policy(), description="Policy of all clusters.")
     _source: Source = PrivateAttr(default_factory=Source)
@@ -37,7 +40,8 @@ class Fleet(Strict):
         if found.kubeconfig is not None and found.context is not None:
             require_context(found.kubeconfig, found.context, self._source, ("clusters", index))
         ssh, policy = _merged(self.ssh, found.ssh), _merged(self.policy, found.policy)
-        return found.model_copy(update={"ssh": ssh, "policy": policy})
+        access = found.access if "access" in found.model_fields_set else self.access
+        return found.model_copy(update={"ssh": ssh, "policy": policy, "access": access})
 
     def _unknown(self, name: str) -> BadInput:
         names = [one.name for one in self.clusters]

@@ -148,6 +148,11 @@ class Policy(Strict):
     parallelism: int = Field(
         default=32, ge=1, le=1024, description="Nodes looked at over SSH at once."
     )
+    interruption_probe: Literal["canary", "all", "off"] = Field(
+        default="canary",
+        description="Nodes on which new connections measure the interruption; strategy rolling "
+        "has no canary: there it is the first node by name.",
+    )
     findings: dict[str, Literal["blocker", "warning", "note", "off"]] = Field(
         default={},
         description="Severity by code of a finding, other than its own; docs/findings.md has all.",
@@ -178,6 +183,11 @@ class Cluster(Strict):
         default=None, description="Context in the kubeconfig; never guessed."
     )
     in_cluster: bool = Field(default=False, description="Use the pod's own service account.")
+    access: Literal["ssh", "exec"] = Field(
+        default="ssh",
+        description="How nodes are looked at. By exec in kube-proxy's pods much stays unknown, "
+        "so that no node is called verified.",
+    )
     labels: dict[str, str] = Field(default={}, description="Labels to choose clusters by.")
     ssh: Ssh = Field(default=Ssh(), description="Fields that differ from the fleet's.")
     policy: Policy = Field(default=Policy(), description="Fields that differ from the fleet's.")

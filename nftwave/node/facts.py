@@ -85,6 +85,9 @@ class NodeFacts:
     """PRETTY_NAME of /etc/os-release."""
     nft: str | Unknown | None
     """Version of nft on the host, such as `1.0.6`; None where there is no nft."""
+    proxy_nft: str | Unknown | None
+    """Version of nft in kube-proxy's image, which is the one that kube-proxy uses; None where that
+    has none. Only an exec in its pod tells."""
     tables: frozenset[tuple[str, str]] | Unknown
     """(family, name) of every nftables table."""
     service_ips: Mapping[Family, frozenset[ServicePort] | Unknown | None]

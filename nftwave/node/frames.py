@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from nftwave.node.facts import Unknown
 
 REASONS = {
+    "unseen": "exec cannot see it: kube-proxy's image has no program that tells",
     "denied": "not permitted to read it",
     "124": "the command was stopped: it took longer than its 10 s",
     "126": "not permitted to run it",
@@ -31,7 +32,8 @@ _FORBIDDEN = re.compile("permission denied|operation not permitted", re.IGNORECA
 class Block:
     """What one command of the probe printed, both streams, and how it ended.
 
-    `status` is an exit status in digits, `absent`, `denied`, or None where the block was cut off.
+    `status` is an exit status in digits, `absent`, `denied`, `unseen` (by whoever made the answer),
+    or None where the block was cut off.
     """
 
     text: str
@@ -46,6 +48,11 @@ class Block:
     def absent(self) -> bool:
         """The file, or the program (a shell's status 127), is not on the node."""
         return self.status in ("absent", "127")
+
+    @property
+    def untold(self) -> bool:
+        """Whether nothing ran that could have told it."""
+        return self.status in (None, "unseen") or self.absent
 
     @property
     def last_line(self) -> str:

@@ -31,6 +31,7 @@ COMMANDS: Mapping[str, str] = {
     "kernel": "uname -r",
     "os": "cat /etc/os-release",
     "nft": "nft --version",
+    "proxy_nft": "kubectl -n kube-system exec POD -- nft --version",
     "tables": "nft list tables",
     "service_ips": "nft list map ip kube-proxy service-ips",
     "no_endpoints": "nft list map ip kube-proxy no-endpoint-services",
@@ -63,7 +64,7 @@ def parse(answer: bytes, *, node: str, mark: str) -> NodeFacts:
 
     def http(name: str, read: Callable[[str, bool], T]) -> T | Unknown:
         block = got.get(name, _EMPTY)
-        if block.status is None or block.absent:
+        if block.untold:
             return _why(block)
         return _read(lambda: read(block.text, block.ok))
 
@@ -75,6 +76,7 @@ def parse(answer: bytes, *, node: str, mark: str) -> NodeFacts:
         kernel=plain("kernel", _one_word),
         os=plain("os", _pretty_name),
         nft=_nft(got.get("nft", _EMPTY)),
+        proxy_nft=_nft(got.get("proxy_nft", _ONLY_BY_EXEC)),
         tables=tables,
         service_ips={f: _map(got, tables, f, "service-ips") for f in FAMILIES},
         no_endpoints={f: _map(got, tables, f, "no-endpoint-services") for f in FAMILIES},
@@ -98,6 +100,7 @@ def parse(answer: bytes, *, node: str, mark: str) -> NodeFacts:
 
 
 _EMPTY = Block("", None)
+_ONLY_BY_EXEC = Block("it is in kube-proxy's image, and only access exec looks there", "1")
 
 
 def _why(block: Block) -> Unknown:
@@ -156,7 +159,7 @@ def _or_none_loaded(
 
 
 def _interface(block: Block) -> tuple[str, ...] | Unknown | None:
-    if block.status is None or block.absent:
+    if block.untold:
         return _why(block)
     return _read(lambda: ipvs.interface(block.text, ok=block.ok))
 

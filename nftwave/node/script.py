@@ -28,6 +28,18 @@ def script(mark: str, reach: Iterable[ServicePort] = ()) -> str:
     return f"{text}\nreach='{targets}'\n{_text('reach.sh')}" if targets else text
 
 
+def interruption(mark: str, target: ServicePort, *, limit: float) -> str:
+    """A script that connects to a TCP port ten times a second until its input ends.
+
+    Args:
+        limit: seconds after which it ends all the same.
+    """
+    return (
+        f"mark='{mark}' address='{ipaddress.ip_address(target.address)}'"
+        f" port={target.port:d} limit={limit:.0f}\n{_text('interruption.sh')}"
+    )
+
+
 def _text(name: str) -> str:
     return files(__package__).joinpath(name).read_text(encoding="utf-8")
 

@@ -37,6 +37,29 @@ class Output:
     status: int
 
 
+class Running:
+    """A script that was begun, and runs until `finish`."""
+
+    def __init__(self, access: Access, channel: paramiko.Channel) -> None:
+        self._access = access
+        self._channel = channel
+
+    def finish(self, *, deadline: float) -> Output:
+        """Close its input, and wait for its end; within `deadline` seconds.
+
+        Raises:
+            Unreachable: the connection was lost, or it did not end.
+        """
+        limit = Deadline(deadline)
+        with stages(self._access, limit) as stage, limit.closes(self._channel):
+            stage.doing = "waiting for the end of what was begun"
+            try:
+                stdout, stderr, status = exchange(self._channel, b"", limit)
+            finally:
+                self._channel.close()
+        return Output(stdout, stderr, status)
+
+
 class Session:
     """One authenticated connection to one host.
 
@@ -74,8 +97,7 @@ class Session:
             Unreachable: no answer within the deadline (says which stage was reached), more than
                 8 MiB of output, or sudo that refuses.
         """
-        sudo = self.access.sudo and self.access.user != "root"
-        command = SUDO_COMMAND if sudo else COMMAND
+        command = self._command
         limit = deadline if isinstance(deadline, Deadline) else Deadline(deadline)
         with stages(self.access, limit) as stage, limit.closes(self._transport):
             stage.doing = "opening a session (logged in)"
@@ -89,7 +111,7 @@ class Session:
             finally:
                 channel.close()
         output = Output(stdout, stderr, status)
-        if sudo and not stdout and status != 0:
+        if command == SUDO_COMMAND and not stdout and status != 0:
             self._raise_if_sudo_refused(output)
         return output
 
@@ -116,11 +138,38 @@ class Session:
             next_step="the account needs a POSIX shell, and no forced command",
         )
 
+    def begin(self, script: str, *, deadline: float) -> Running:
+        """Start a script that runs until it is told to end; it shares the connection with others.
+
+        The script must end when its standard input does.
+
+        Args:
+            deadline: seconds for starting it.
+
+        Raises:
+            Unreachable: it could not be started (says which stage was reached).
+        """
+        limit = Deadline(deadline)
+        command = self._command
+        with stages(self.access, limit) as stage, limit.closes(self._transport):
+            stage.doing = "opening a session (logged in)"
+            channel = self._transport.open_session(timeout=limit.remaining() + 1)
+            stage.doing = f"starting `{command}` (logged in)"
+            channel.exec_command(command)
+            channel.settimeout(limit.remaining())
+            channel.sendall(script.encode())
+        return Running(self.access, channel)
+
     def close(self) -> None:
         """Close the connection; harmless when closed already."""
         self._transport.close()
         closed, self._closed = self._closed, _nothing
         closed()
+
+    @property
+    def _command(self) -> str:
+        sudo = self.access.sudo and self.access.user != "root"
+        return SUDO_COMMAND if sudo else COMMAND
 
     def _raise_if_sudo_refused(self, output: Output) -> None:
         said = output.stderr.decode("utf-8", "replace").strip()

@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING
 
 from nftwave.foreign import Strangers
-from nftwave.services import ServiceView
+from nftwave.services import REACH, ServiceView, to_reach
 from nftwave.serving.compare import Comparison, Named
 from nftwave.serving.endpoints import SliceView
 from nftwave.serving.entries import Entry, entries
@@ -29,9 +29,6 @@ Key = tuple[str, str]
 SETTLING = 10.0
 """Seconds after a change in the API within which a node may hold either state: kube-proxy syncs at
 most once a second by default (Kubernetes 1.36 source, minSyncPeriod); a guess with room."""
-REACH: dict[Key, int] = {("default", "kubernetes"): 0, ("kube-system", "kube-dns"): 53}
-"""Services of every kubeadm cluster, and the port that is tried; 0: each of them. kubeadm calls the
-DNS Service kube-dns whatever serves it (Kubernetes 1.36 source, cmd/kubeadm/app/phases/addons)."""
 FAMILIES: tuple[Family, Family] = ("ip", "ip6")
 
 
@@ -92,15 +89,9 @@ class Index:
     def reach(self) -> dict[ServicePort, str]:
         """TCP ports of the API server's Service and of the cluster DNS, if they have endpoints."""
         with self._lock:
-            return {
-                entry.port: f"{entry.service} ({entry.port.address}:{entry.port.port})"
-                for key, port in REACH.items()
-                for entry in self._entries.get(key, ())
-                if entry.nodes
-                and not entry.external
-                and entry.port.protocol == "tcp"
-                and port in (0, entry.port.port)
-            }
+            known = [self._services[key] for key in REACH if key in self._services]
+            alive = {e.port for key in REACH for e in self._entries.get(key, ()) if e.nodes}
+        return {port: name for port, name in to_reach(known).items() if port in alive}
 
     def compare(
         self, node: str, held: Held, rejected: Held, *, since: float

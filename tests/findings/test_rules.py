@@ -51,6 +51,10 @@ def on_node(**differences):
     return {"probes": {"node1": in_ipvs(**differences)}}
 
 
+BY_EXEC = {"cluster": Cluster(name="c1", in_cluster=True, access="exec")}
+UNSEEN = Unknown("an exec cannot see it")
+
+
 def policy(**fields):
     cluster = {"name": "c1", "in_cluster": True, "policy": fields}
     return {"cluster": Cluster.model_validate(cluster)}
@@ -133,6 +137,9 @@ TRIGGERED = [
         {"daemon_set": daemon_set(image="registry.example/hardened-kubernetes:v1.36.2")},
         "hardened",
     ),
+    ("image-nft-unfit", on_node(proxy_nft=None), "no nft"),
+    ("image-nft-unfit", on_node(proxy_nft="0.9.8"), "nft 0.9.8"),
+    ("exec-sees-less", BY_EXEC, "virtual_servers"),
     ("version-skew", {"daemon_set": image("v1.37.0")}, "1.37"),
     ("version-skew", {"daemon_set": image("v1.32.9")}, "1.32.9"),
     ("daemonset-missing", {"daemon_set": None}, "does not exist"),
@@ -396,6 +403,17 @@ WELL = [
     ("version-not-ga", {"daemon_set": image("v1.33.0")}),
     ("version-unknown", {"daemon_set": image("v1.36.2-eksbuild.1")}),
     ("image-nft-unknown", {}),
+    (
+        "image-nft-unknown",
+        {"daemon_set": image("v1.36.2-eksbuild.1"), **on_node(proxy_nft="1.0.6")},
+    ),
+    ("image-nft-unfit", {}),
+    ("image-nft-unfit", on_node(proxy_nft="1.0.6")),
+    ("exec-sees-less", {}),
+    (
+        "facts-unknown",
+        {**BY_EXEC, **on_node(proxy_mode=UNSEEN, virtual_servers=UNSEEN, nft=UNSEEN)},
+    ),
     (
         "image-nft-unknown",
         {

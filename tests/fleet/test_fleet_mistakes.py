@@ -74,6 +74,7 @@ def nested(field, value):
         ("policy", "[]", "an empty list", "a mapping of policy options"),
         ("policy.strategy", "batches", '"batches"', "rolling"),
         ("policy.node_port_addresses", "all", '"all"', "keep-reach or primary"),
+        ("policy.interruption_probe", "some", '"some"', "canary, all or off"),
         ("policy.parallelism", "0", "0", "a whole number from 1 to 1024"),
         ("policy.parallelism", "1025", "1025", "a whole number from 1 to 1024"),
         ("policy.parallelism", "many", '"many"', "a whole number from 1 to 1024"),
@@ -230,7 +231,7 @@ def test_a_wrong_item_of_a_list_is_told_with_its_own_line(path):
         (
             "name: a, in_cluster: true, polcy: {}",
             (
-                "clusters[0].polcy: found an unknown field, allowed: context, in_cluster, "
+                "clusters[0].polcy: found an unknown field, allowed: access, context, in_cluster, "
                 "kubeconfig, labels, name, policy, ssh; did you mean policy?"
             ),
         ),
@@ -260,9 +261,15 @@ def test_a_wrong_cluster_is_told(path, cluster, told):
         ("clusters: [a]\n", f':1: clusters[0]: found "a", allowed: {CLUSTER}'),
         (
             GOOD + "sssh: {}\n",
-            ":3: sssh: found an unknown field, allowed: clusters, policy, ssh; did you mean ssh?",
+            (
+                ":3: sssh: found an unknown field, allowed: access, clusters, policy, ssh;"
+                " did you mean ssh?"
+            ),
         ),
-        (GOOD + "zzz: {}\n", ":3: zzz: found an unknown field, allowed: clusters, policy, ssh"),
+        (
+            GOOD + "zzz: {}\n",
+            ":3: zzz: found an unknown field, allowed: access, clusters, policy, ssh",
+        ),
         (
             GOOD + "policy: {deadlines: {aproval: 3}}\n",
             (

@@ -11,7 +11,7 @@ import pytest
 from nftwave.errors import Unreachable
 from nftwave.node.connect import open_session
 from nftwave.node.deadline import Deadline
-from nftwave.node.probe import probe
+from tests.node.probing import probe
 
 from .sshservers import HOST, raw
 

@@ -6,7 +6,7 @@ import asyncssh
 import pytest
 
 from nftwave.errors import Unreachable
-from nftwave.node.probe import probe
+from tests.node.probing import probe
 
 needs_agent = pytest.mark.skipif(
     shutil.which("ssh-agent") is None, reason="ssh-agent is not installed"

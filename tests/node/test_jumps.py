@@ -7,7 +7,7 @@ from nftwave.errors import Unreachable
 from nftwave.node.connect import SHARED, open_session
 from nftwave.node.facts import NodeFacts
 from nftwave.node.jumps import JumpHosts
-from nftwave.node.probe import probe, probe_all
+from tests.node.probing import probe, probe_all
 
 from .sshservers import raw
 

@@ -10,7 +10,7 @@ from nftwave.errors import Unreachable
 from nftwave.node.host import Access
 from nftwave.node.hostkey import verify
 from nftwave.node.knownhosts import algorithms, fingerprint, known_keys
-from nftwave.node.probe import probe
+from tests.node.probing import probe
 
 from .sshservers import HOST, public
 

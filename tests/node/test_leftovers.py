@@ -5,7 +5,7 @@ import paramiko
 import pytest
 
 from nftwave.errors import Unreachable
-from nftwave.node.probe import probe_all
+from tests.node.probing import probe_all
 
 from .sshservers import raw
 

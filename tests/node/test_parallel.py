@@ -10,7 +10,7 @@ import pytest
 
 from nftwave.errors import Unreachable
 from nftwave.node.parallel import on_each
-from nftwave.node.probe import probe_all
+from tests.node.probing import probe_all
 
 from .sshservers import raw
 
@@ -134,7 +134,7 @@ def test_a_hundred_silent_servers_end_with_their_deadline(servers):
 PROGRAM = """
 import sys
 from nftwave.node.host import Access
-from nftwave.node.probe import probe_all
+from tests.node.probing import probe_all
 nodes = {str(i): Access("n", "127.0.0.1", int(sys.argv[1]), agent=False) for i in range(100)}
 print("begun", flush=True)
 try:

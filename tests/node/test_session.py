@@ -8,7 +8,7 @@ import pytest
 from nftwave.errors import Unreachable
 from nftwave.node.connect import open_session
 from nftwave.node.facts import NodeFacts
-from nftwave.node.probe import probe
+from tests.node.probing import probe
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 from nftwave.errors import Unreachable
 from nftwave.node.connect import open_session
 from nftwave.node.facts import Health, ServicePort, Unknown
-from nftwave.node.probe import probe, probe_all
+from tests.node.probing import probe, probe_all
 
 from .namespaces import Node, recorded_ruleset, run, why_not
 

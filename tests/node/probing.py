@@ -1,4 +1,4 @@
-"""Probing: one connection, one command, one node's facts; or those of many nodes."""
+"""Looking at one node or at many in one go, as most tests of this package do."""
 
 from __future__ import annotations
 
