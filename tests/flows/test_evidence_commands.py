@@ -34,7 +34,7 @@ def over_ssh(lab, command):
 
 
 def with_kubectl(lab, command):
-    command = command.replace("kubectl", f"{KUBECTL} --kubeconfig {lab.kubeconfig('lab-1')}", 1)
+    command = command.replace("kubectl", f"{KUBECTL} --kubeconfig {lab.kubeconfig('lab-1')}")
     return subprocess.run(
         ["sh", "-c", command], capture_output=True, text=True, timeout=20, check=False
     )
@@ -57,12 +57,14 @@ def runs(done, command):
     return any(start in command and words in said for start, words in MEANS_NOTHING.items())
 
 
-def test_every_command_of_a_verdict_runs_as_it_is_printed(lab):
+def verdict_on_node(lab):
     cluster = load_fleet(lab.fleet_file).cluster("lab-1")
     gateway = connect(cluster)
     verdicts = verify_all(look_at_api(cluster, gateway), gateway, deadline=0)
-    (verdict,) = [v for v in verdicts if v.node == NODE]
-    assert verdict.standing is Standing.FAILED, "a node in ipvs mode"
+    return next(v for v in verdicts if v.node == NODE)
+
+
+def assert_all_run(lab, verdict):
     commands = {e.command for e in verdict.evidence}
     assert len(commands) > 10
     for command in commands:
@@ -71,7 +73,29 @@ def test_every_command_of_a_verdict_runs_as_it_is_printed(lab):
         assert runs(done, command), f"{command}\n{done.returncode} {done.stdout} {done.stderr}"
 
 
-@pytest.mark.parametrize("field", COMMANDS)
+def test_every_command_of_a_failed_nodes_verdict_runs_as_it_is_printed(lab):
+    verdict = verdict_on_node(lab)
+    assert verdict.standing is Standing.FAILED, "a node in ipvs mode"
+    assert_all_run(lab, verdict)
+
+
+def test_every_command_of_a_verified_nodes_verdict_runs_as_it_is_printed(cluster):
+    cluster.migrate()
+    verdict = verdict_on_node(cluster.lab)
+    assert verdict.standing is Standing.VERIFIED
+    assert_all_run(cluster.lab, verdict)
+
+
+def test_every_command_of_a_verdict_by_exec_runs_as_it_is_printed(cluster):
+    cluster.migrate()
+    fleet = cluster.lab.fleet_file
+    fleet.write_text(f"access: exec\n{fleet.read_text()}")
+    verdict = verdict_on_node(cluster.lab)
+    assert any(" exec kube-proxy-" in e.command for e in verdict.evidence)
+    assert_all_run(cluster.lab, verdict)
+
+
+@pytest.mark.parametrize("field", [name for name in COMMANDS if name != "proxy_nft"])
 def test_the_command_behind_every_fact_runs_on_a_node(lab, field):
     done = over_ssh(lab, COMMANDS[field])
     assert runs(done, COMMANDS[field]), f"{done.returncode} {done.stdout} {done.stderr}"

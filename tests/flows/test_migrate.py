@@ -548,3 +548,45 @@ def test_a_mistake_of_the_program_ends_in_words_and_holds_the_rollout(cluster, m
     assert (outcome.status, outcome.exit_status) == ("failed", 1)
     assert "a mistake of this program: ZeroDivisionError: a bug" in outcome.what
     assert cluster.daemon_set()["spec"]["updateStrategy"] == {"type": "OnDelete"}
+
+
+def test_no_more_nodes_are_looked_at_together_than_the_policy_allows(cluster, monkeypatch):
+    import threading
+
+    from nftwave.prove import prove
+
+    counting, now, most = threading.Lock(), 0, 0
+
+    def counted(*args, **options):
+        nonlocal now, most
+        with counting:
+            now += 1
+            most = max(most, now)
+        try:
+            return prove(*args, **options)
+        finally:
+            with counting:
+                now -= 1
+
+    monkeypatch.setattr("tasks.verify.prove", counted)
+    cluster.write_policy(parallelism=2)
+    assert cluster.migrate().status == "done"
+    assert most == 2
+
+
+def test_services_are_listed_once_however_many_nodes_are_verified(larger_cluster):
+    cluster = larger_cluster
+    cluster.migrate()
+    before = requests(cluster)
+    verdicts = cluster.verify(deadline=0)
+    made = {what: count - before.get(what, 0) for what, count in requests(cluster).items()}
+    assert len(verdicts) == 7
+    assert made["list services"] == 1
+    assert made["list endpointslices.discovery.k8s.io"] == 1
+    # Once by preflight's reading, once to follow them.
+    assert made["list pods"] == 2
+
+
+def requests(cluster):
+    told = cluster.state["api"]["requests"]
+    return {f"{one['verb']} {one['resource']}": one["count"] for one in told}
