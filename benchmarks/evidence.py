@@ -21,7 +21,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nftwave.lab.launch import Lab, running_lab
+from nftwave.node.facts import ServicePort
+from nftwave.node.script import script as node_script
 
+REACH = (ServicePort("10.96.0.1", "tcp", 443), ServicePort("10.96.0.10", "tcp", 53))
+"""What preflight connects to from each node of the lab."""
 WORKERS = 32
 RUNS = 3
 
@@ -76,8 +80,7 @@ def ours(lab: Lab) -> Row:
 def bare_ssh(lab: Lab) -> Row:
     """The same script on the same nodes by OpenSSH's client, `WORKERS` at a time."""
     script = lab.directory / "probe.sh"
-    probe = (Path(__file__).parents[1] / "nftwave" / "node" / "probe.sh").read_text()
-    script.write_text(f"mark=@@bench\n{probe}")
+    script.write_text(node_script("@@bench", REACH))
     names = "\n".join(lab.state()["clusters"]["lab-1"]["nodes"])
     ssh = f"ssh -F {lab.ssh_config} {{}} sudo -n sh -s < {script} > /dev/null"
     return run(["xargs", "-P", str(WORKERS), "-I{}", "sh", "-c", ssh], given=names)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from nftwave.node.facts import ServicePort
@@ -61,6 +62,8 @@ def _json_keys(objects: list[dict[str, Any]]) -> Iterator[ServicePort]:
         yield _key(*plain["concat"])
 
 
+# The same keys come from every node: with 10,000 Services reading them is most of the work.
+@lru_cache(maxsize=2**17)
 def _key(address: str, protocol: str | int, port: str | int) -> ServicePort:
     name = str(protocol)
     return ServicePort(
