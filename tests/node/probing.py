@@ -10,14 +10,20 @@ from nftwave.node.jumps import JumpHosts
 from nftwave.node.parallel import on_each
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from nftwave.errors import Unreachable
-    from nftwave.node.facts import NodeFacts
+    from nftwave.node.facts import NodeFacts, ServicePort
     from nftwave.node.host import Access
 
 
-def probe(access: Access, *, deadline: float | Deadline, jumps: JumpHosts = SHARED) -> NodeFacts:
+def probe(
+    access: Access,
+    *,
+    deadline: float | Deadline,
+    jumps: JumpHosts = SHARED,
+    reach: Collection[ServicePort] = (),
+) -> NodeFacts:
     """Connect, look once, close; `deadline` is in seconds and covers all of it.
 
     Raises:
@@ -25,7 +31,7 @@ def probe(access: Access, *, deadline: float | Deadline, jumps: JumpHosts = SHAR
     """
     limit = deadline if isinstance(deadline, Deadline) else Deadline(deadline)
     with open_session(access, deadline=limit, jumps=jumps) as session:
-        return session.probe(deadline=limit)
+        return session.probe(deadline=limit, reach=reach)
 
 
 def probe_all(

@@ -38,8 +38,9 @@ def why_not():
         return "needs root on Linux"
     if missing := [name for name in NEEDED if shutil.which(name, path=SBIN) is None]:
         return f"not installed: {', '.join(missing)}"
-    probe = subprocess.run(["ip", "netns", "add", "nw-can"], capture_output=True, check=False)
-    subprocess.run(["ip", "netns", "del", "nw-can"], capture_output=True, check=False)
+    name = f"nw{os.getpid()}-can"  # tests of several processes ask at the same time
+    probe = subprocess.run(["ip", "netns", "add", name], capture_output=True, check=False)
+    subprocess.run(["ip", "netns", "del", name], capture_output=True, check=False)
     return f"no network namespaces: {probe.stderr.decode().strip()}" if probe.returncode else ""
 
 

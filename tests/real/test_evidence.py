@@ -1,0 +1,153 @@
+"""The verdict on a node with a real kernel: recorded rules, real connections, a real gap."""
+
+import subprocess
+import sys
+import time
+
+import pytest
+
+from nftwave.evidence import Expected, Look, ProxyLog, Standing, judge
+from nftwave.node.facts import Attempt, ServicePort
+from nftwave.node.meter import Meter
+from nftwave.serving.index import Index
+from tests.facts import pod
+from tests.node.probing import probe
+from tests.node.recorded import RECORDINGS
+from tests.serving.cluster import endpoint, endpoint_slice, service
+
+from .namespaces import recorded_ruleset, run, why_not
+
+REASON = why_not()
+pytestmark = pytest.mark.skipif(bool(REASON), reason=REASON)
+
+KUBERNETES = ServicePort("10.96.0.1", "tcp", 443)
+ECHO = ServicePort("10.96.0.100", "tcp", 80)
+LISTENER = """
+import socket, sys
+server = socket.create_server((sys.argv[1], int(sys.argv[2])))
+print("listening", flush=True)
+while True:
+    server.accept()[0].close()
+    print("accepted", flush=True)
+"""
+
+
+@pytest.fixture(scope="module")
+def serving(node):
+    """The node with the API server that the recorded rules lead to, and a route for ClusterIPs.
+
+    The route ends in the namespace itself: what no rule carries goes nowhere.
+    """
+    inside = ("ip", "-n", node.name)
+    run(*inside, "link", "add", "sink", "type", "veth", "peer", "name", "drain")
+    for name in ("sink", "drain"):
+        run(*inside, "link", "set", name, "up")
+    run(*inside, "addr", "add", "192.168.77.1/32", "dev", "lo")
+    run(*inside, "route", "add", "10.96.0.0/12", "dev", "sink")
+    server = node.inside(
+        sys.executable, "-c", LISTENER, "192.168.77.1", "6443", stdout=subprocess.PIPE
+    )
+    node.children.append(server)
+    assert server.stdout.readline() == b"listening\n"
+    node.accepted = server.stdout
+    return node
+
+
+def wait_for_connections(node):
+    """Until the loop on the node has connected a few times more."""
+    for _ in range(5):
+        assert node.accepted.readline() == b"accepted\n"
+
+
+def rules(node, *words):
+    run("ip", "netns", "exec", node.name, "nft", *words)
+
+
+def looked(near):
+    return probe(near, deadline=30, reach=(KUBERNETES,))
+
+
+def services():
+    index = Index()
+    api = service("kubernetes", ("10.96.0.1",))
+    api["spec"]["ports"] = [{"name": "http", "port": 443}]
+    echo = service("echo", ("10.96.0.100",))
+    for item in (api, echo):
+        index.put_service(item)
+        name = item["metadata"]["name"]
+        index.put_slice(endpoint_slice(endpoint(ready=True), service=name))
+    index.loaded()
+    return index
+
+
+def verdict(facts):
+    index = services()
+    log = ProxyLog.read((RECORDINGS / "nftables" / "kube-proxy.log.txt").read_text())
+    the_pod = pod(started=facts.process_started)
+    look = Look(
+        facts,
+        the_pod,
+        log,
+        index.compare("n", facts.service_ips, facts.no_endpoints, since=1e12),
+        index.foreign(facts.virtual_servers),
+        {KUBERNETES: "default/kubernetes"},
+    )
+    return judge("n", look, Expected((KUBERNETES,)), at=0.0)
+
+
+def test_a_migrated_node_is_verified_by_what_its_kernel_does(serving, near):
+    facts = looked(near)
+    assert facts.answers == {KUBERNETES: Attempt(connected=True, said="connected (bash)")}
+    found = verdict(facts)
+    assert found.standing is Standing.VERIFIED, found.why()
+
+
+def test_rules_that_are_gone_fail_the_node_by_map_and_by_connection(serving, near):
+    key = "{ 10.96.0.1 . tcp . 443 }"
+    target = "goto service-2QRHZV4L-default/kubernetes/tcp/https"
+    rules(serving, "delete", "element", "ip", "kube-proxy", "service-ips", key)
+    try:
+        found = verdict(looked(near))
+    finally:
+        key = f"{{ 10.96.0.1 . tcp . 443 : {target} }}"
+        rules(serving, "add", "element", "ip", "kube-proxy", "service-ips", key)
+    assert found.standing is Standing.FAILED
+    assert {e.name for e in found.against()} == {
+        "map service-ips ip",
+        "Services ip",
+        "connection to default/kubernetes",
+    }
+
+
+def test_a_service_that_the_kernel_rejects_though_it_has_endpoints_fails_the_node(serving, near):
+    key = "{ 10.96.0.100 . tcp . 80 : goto reject-chain }"
+    rules(serving, "add", "element", "ip", "kube-proxy", "no-endpoint-services", key)
+    try:
+        found = verdict(looked(near))
+    finally:
+        key = "{ 10.96.0.100 . tcp . 80 }"
+        rules(serving, "delete", "element", "ip", "kube-proxy", "no-endpoint-services", key)
+    assert [e.name for e in found.against()] == ["no-endpoint-services ip"]
+    assert "default/echo" in found.why()
+
+
+def test_the_gap_while_the_tables_are_gone_is_measured(serving, near):
+    meter = Meter.start(near, KUBERNETES, limit=60, deadline=30)
+    wait_for_connections(serving)
+    rules(serving, "delete", "table", "ip", "kube-proxy")
+    time.sleep(2)  # the gap
+    serving.loads("flush ruleset")
+    serving.loads(recorded_ruleset())
+    wait_for_connections(serving)
+    found = meter.stop()
+    assert found.unmeasured == ""
+    assert found.failed > 3
+    assert 1900 <= found.longest_gap < 6000
+
+
+def test_without_a_change_there_is_no_gap(serving, near):
+    meter = Meter.start(near, KUBERNETES, limit=60, deadline=30)
+    wait_for_connections(serving)
+    found = meter.stop()
+    assert found.failed == 0
+    assert found.longest_gap < 1000
