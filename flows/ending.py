@@ -6,6 +6,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -45,6 +46,7 @@ class Ending:
 @contextmanager
 def ending_in_words(run: Run) -> Iterator[Ending]:
     """Turn our errors, Ctrl-C and SIGTERM into an outcome."""
+    _heard.get().begun = True
     ending = Ending(run.story.interrupted("nobody"))
     try:
         yield ending
@@ -78,22 +80,36 @@ def hangup_as_sigterm() -> Iterator[None]:
         signal.signal(signal.SIGHUP, before)
 
 
-_outcomes: dict[str, Outcome] = {}
+@dataclass
+class Heard:
+    """What a run said of itself, whatever Prefect made of it.
 
-
-def outcome_of(state: State[Any]) -> Outcome | None:
-    """The outcome of a flow run that ended in this process; None where it broke before that.
-
-    Not from the state: a pause that timed out is ended by the server, which then refuses the
-    flow's own last state (measured, Prefect 3.9.1).
+    A pause that timed out is ended by the server, which then refuses the flow's own last state;
+    and a server that is gone takes no state at all (both measured, Prefect 3.9.1).
     """
-    return _outcomes.pop(str(state.state_details.flow_run_id), None)
+
+    begun: bool = False
+    outcome: Outcome | None = None
+
+
+_heard: ContextVar[Heard] = ContextVar("heard", default=Heard())  # noqa: B039 (read by nobody)
+
+
+@contextmanager
+def hearing() -> Iterator[Heard]:
+    """Hear what the run says that is started in this block."""
+    heard = Heard()
+    token = _heard.set(heard)
+    try:
+        yield heard
+    finally:
+        _heard.reset(token)
 
 
 def ended(run: Run, outcome: Outcome) -> State[Outcome]:
     """The final state of the flow run, with the outcome as its result."""
     told = with_url(outcome, str(flow_run.ui_url or ""))
-    _outcomes[str(flow_run.id)] = told
+    _heard.get().outcome = told
     publish(run, told)
     run.gateway.close()
     make, name = _STATES[told.status]

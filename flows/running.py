@@ -6,8 +6,11 @@ import logging
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import httpx
 
 from flows import terminal
 from flows.server import prefect_api
@@ -15,7 +18,12 @@ from nftwave import progress
 from nftwave.errors import NftwaveError
 
 if TYPE_CHECKING:
+    from prefect import State
+
     from nftwave.outcome import Outcome
+
+STARTS = 5
+"""Tries to create a run: SQLite under several runs answers "database is locked" (HTTP 503)."""
 
 
 def run_migration(
@@ -39,17 +47,13 @@ def run_migration(
         with ExitStack() as stack:
             with progress.step("prefect", "starting its server") as now:
                 url = stack.enter_context(prefect_api(home))
-                from flows.ending import hangup_as_sigterm, outcome_of
+                from flows.ending import hangup_as_sigterm
                 from flows.migrate_cluster import migrate_cluster
 
                 now.end(f"UI at {url.removesuffix('/api')}")
             _quiet_console()
             stack.enter_context(hangup_as_sigterm())
-            state = migrate_cluster(cluster=cluster, **parameters, return_state=True)
-            outcome = outcome_of(state)
-            if outcome is None:
-                state.result()
-                raise NftwaveError(f"the run ended without an outcome: {state.message}")
+            outcome = _run(partial(migrate_cluster, cluster=cluster, **parameters))
             if at_end:
                 listener.close()
                 at_end(outcome)
@@ -57,6 +61,37 @@ def run_migration(
     finally:
         progress.listeners.remove(listener)
         listener.close()
+
+
+def _run(flow: Callable[..., State[Outcome]]) -> Outcome:
+    """Run a flow to its outcome.
+
+    Raises:
+        NftwaveError: it broke before it looked at a cluster.
+    """
+    from prefect.exceptions import PrefectHTTPStatusError
+
+    from flows.ending import hearing
+
+    attempt = 0
+    while True:
+        attempt += 1
+        with hearing() as heard:
+            try:
+                state = flow(return_state=True)
+            except (PrefectHTTPStatusError, httpx.HTTPError) as error:
+                if not heard.begun and attempt < STARTS:
+                    continue
+                if not heard.outcome:
+                    raise NftwaveError(
+                        f"the Prefect server failed: {error}",
+                        unchanged=None if heard.begun else "no cluster was touched",
+                        next_step="see that it is well, then run this again",
+                    ) from error
+        if heard.outcome:
+            return heard.outcome
+        state.result()
+        raise NftwaveError(f"the run ended without an outcome: {state.message}")
 
 
 def _quiet_console() -> None:
