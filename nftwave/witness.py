@@ -6,6 +6,7 @@ Three lists and three watches, however many nodes there are and however often ea
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING, Self
 
 from nftwave.kube.errors import ApiError
@@ -16,7 +17,7 @@ from nftwave.node.facts import Unknown
 from nftwave.serving.index import Index
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from nftwave.kube.gateway import Gateway
     from nftwave.kube.mirror import Key
@@ -35,7 +36,7 @@ class Witness:
         self.gateway = gateway
         self._index = Index()
         self._pods: dict[str, dict[str, ProxyPod]] = {}  # by node, by name
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
         self._unread: Unknown | None = None
         self._proxies = Mirror(
             gateway,
@@ -77,6 +78,20 @@ class Witness:
             pods = list(self._pods.get(node, {}).values())
         return max(pods, key=lambda p: (not p.deleting, p.created), default=None)
 
+    def await_pod(
+        self, node: str, is_wanted: Callable[[ProxyPod | None], bool], *, seconds: float
+    ) -> ProxyPod | None:
+        """The node's newest kube-proxy pod as soon as it is as wanted, or when the time is over."""
+        until = time.monotonic() + seconds
+        while True:
+            # Read under the lock: a change that comes between looking and waiting would be missed.
+            with self._lock:
+                pod = self.pod(node)
+                left = until - time.monotonic()
+                if is_wanted(pod) or left <= 0:
+                    return pod
+                self._lock.wait(left)
+
     def compare(
         self, node: str, facts: NodeFacts, *, since: float
     ) -> Mapping[Family, Comparison] | Unknown:
@@ -111,8 +126,10 @@ class Witness:
         pod = ProxyPod.of(item)
         with self._lock:
             self._pods.setdefault(pod.node, {})[pod.name] = pod
+            self._lock.notify_all()
 
     def _remove_pod(self, key: Key) -> None:
         with self._lock:
             for pods in self._pods.values():
                 pods.pop(key[1], None)
+            self._lock.notify_all()

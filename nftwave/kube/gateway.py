@@ -27,6 +27,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from nftwave.errors import BadInput, NftwaveError
 from nftwave.kube.errors import ApiExpired, ApiNotFound, ApiUnavailable, ApiUntrusted, from_answer
 
+from nftwave.kube.resources import PODS
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
@@ -173,6 +175,34 @@ class Gateway:
             dry_run=dry_run,
             content_type=f"application/{kind}+json",
         )
+
+    def delete(
+        self,
+        resource: Resource,
+        name: str,
+        namespace: str | None = None,
+        *,
+        uid: str,
+        dry_run: bool = False,
+    ) -> None:
+        """Delete the object of that uid; `ApiConflict` where the name is another object's by now."""
+        body = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": uid}}
+        self._change("DELETE", resource.path(namespace, name), body, dry_run=dry_run)
+
+    def evict(self, pod: str, namespace: str, *, uid: str) -> None:
+        """Ask for a pod to be evicted; a 429 says that a PodDisruptionBudget does not allow it now.
+
+        Raises:
+            ApiUnavailable: with status 429, at once: how long it is tried is the caller's to say.
+        """
+        body = {
+            "apiVersion": "policy/v1",
+            "kind": "Eviction",
+            "metadata": {"name": pod, "namespace": namespace},
+            "deleteOptions": {"preconditions": {"uid": uid}},
+        }
+        path = f"{PODS.path(namespace, pod)}/eviction"
+        self._body("POST", path, None, body, "application/json")
 
     # Watching
 
