@@ -26,7 +26,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from nftwave.errors import BadInput, NftwaveError
 from nftwave.kube.errors import ApiExpired, ApiNotFound, ApiUnavailable, ApiUntrusted, from_answer
-
 from nftwave.kube.resources import PODS
 
 if TYPE_CHECKING:
@@ -185,7 +184,7 @@ class Gateway:
         uid: str,
         dry_run: bool = False,
     ) -> None:
-        """Delete the object of that uid; `ApiConflict` where the name is another object's by now."""
+        """Delete the object of that uid; `ApiConflict` where the name is another's by now."""
         body = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": uid}}
         self._change("DELETE", resource.path(namespace, name), body, dry_run=dry_run)
 
