@@ -1,7 +1,7 @@
 """Proving a node: look until it is verified, or until its time is over.
 
 One connection a node; on it the same one probe again, while what it shows may still become true.
-The first sync of nftables rules ends seconds after the pod is Ready (11 s, measured with kube-proxy
+The first sync ends seconds after the pod is Ready (11 s of nftables rules, measured with kube-proxy
 1.36.2), so not yet is the usual first answer.
 """
 
@@ -49,7 +49,7 @@ class Subject:
 
     Attributes:
         open: makes the connection, within a deadline.
-        expected: what must be true of it.
+        expected: what must be true of it, the mode that it has to run included.
     """
 
     node: str
@@ -120,9 +120,16 @@ class _Looking:
         if isinstance(facts, Unreachable):
             look = Look(facts, self._pod, self._log)
         else:
-            services = self._witness.compare(node, facts, since=begun)
-            foreign = self._witness.foreign(facts)
-            look = Look(facts, self._pod, self._log, services, foreign, reach)
+            mode = self._subject.expected.mode
+            look = Look(
+                facts,
+                self._pod,
+                self._log,
+                self._witness.compare(node, facts, since=begun, mode=mode),
+                self._witness.foreign(facts),
+                reach,
+                self._witness.cluster_ips(since=begun),
+            )
         first = self._earlier(look, begun)
         return judge(node, look, self._subject.expected, at=time.time(), first=first)
 

@@ -19,18 +19,22 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from nftwave.clusterfacts import ClusterFacts
+    from nftwave.evidence import Mode
     from nftwave.kube.gateway import Gateway
 
 
-def verify_all(facts: ClusterFacts, gateway: Gateway, *, deadline: float) -> Iterator[NodeVerdict]:
+def verify_all(
+    facts: ClusterFacts, gateway: Gateway, *, deadline: float, mode: Mode = "nftables"
+) -> Iterator[NodeVerdict]:
     """The verdict on each node of a cluster, as each is ready.
 
     Args:
         facts: of `look_at_api`; probes are not needed.
         deadline: seconds that a node which is not verified is looked at again; 0 looks once.
+        mode: that each node is to prove.
     """
     cluster = facts.cluster
-    expected = Expected(facts.must_serve, deadline=deadline or None)
+    expected = Expected(facts.must_serve, deadline=deadline or None, mode=mode)
     probe = cluster.policy.deadlines.probe
     with JumpHosts() as jumps, Witness(gateway) as witness:
         subjects: dict[str, Subject] = {}

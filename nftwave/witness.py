@@ -15,10 +15,12 @@ from nftwave.kube.objects import KUBE_PROXY_LABEL, KUBE_SYSTEM, ProxyPod
 from nftwave.kube.resources import ENDPOINT_SLICES, PODS, SERVICES
 from nftwave.node.facts import Unknown
 from nftwave.serving.index import Index
+from nftwave.serving.virtual import by_family
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from nftwave.evidence.model import Mode
     from nftwave.kube.gateway import Gateway
     from nftwave.kube.mirror import Key
     from nftwave.kube.resources import Object
@@ -93,16 +95,21 @@ class Witness:
                 self._lock.wait(left)
 
     def compare(
-        self, node: str, facts: NodeFacts, *, since: float
+        self, node: str, facts: NodeFacts, *, since: float, mode: Mode = "nftables"
     ) -> Mapping[Family, Comparison] | Unknown:
-        """A node's maps beside what must be in them.
+        """What a node holds beside what it must hold.
 
         Args:
             since: when the node was looked at, by the monotonic clock.
+            mode: whether its maps are compared, or its virtual servers.
         """
         unknown = self._unknown()
         if unknown is not None:
             return unknown
+        if mode == "ipvs":
+            servers = facts.virtual_servers
+            held, bare = by_family(() if isinstance(servers, Unknown) else servers)
+            return self._index.compare(node, held, bare, since=since)
         return self._index.compare(node, facts.service_ips, facts.no_endpoints, since=since)
 
     def foreign(self, facts: NodeFacts) -> tuple[VirtualServer, ...] | Unknown:
@@ -111,6 +118,15 @@ class Witness:
             return facts.virtual_servers
         unknown = self._unknown()
         return self._index.foreign(facts.virtual_servers) if unknown is None else unknown
+
+    def cluster_ips(self, *, since: float) -> Mapping[str, str] | Unknown:
+        """Every ClusterIP that kube-proxy has to serve, and its Service.
+
+        Args:
+            since: when the node was looked at, by the monotonic clock.
+        """
+        unknown = self._unknown()
+        return self._index.cluster_ips(since=since) if unknown is None else unknown
 
     def reach(self) -> Mapping[ServicePort, str]:
         """Service ports that must answer from every node, and what they are called."""

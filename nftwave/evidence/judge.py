@@ -1,26 +1,52 @@
-"""A look at a node -> a verdict on it. Pure.
+"""A look at a node -> a verdict on it, for the mode that it has to run. Pure.
 
 Ready, the log line, `/proxyMode` and `/healthz` can all be well while a node has no rules at all
 (measured, kube-proxy 1.36.2: the first sync ended 11 s after Ready; a dying kube-proxy logged
 "Using nftables Proxier" too). So a node is verified only when everything below holds, and the
-rules in the kernel are part of it. What could not be seen is unknown: neither verified nor failed.
+rules in the kernel are part of it. The way back to ipvs is judged no more lightly. What could not
+be seen is unknown: neither verified nor failed.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nftwave.errors import Unreachable
-from nftwave.evidence import leftovers, pod, process, reach, rules
-from nftwave.evidence.look import Seen, family_of
+from nftwave.evidence import leftovers, pod, process, reach, rules, servers
+from nftwave.evidence.look import Seen
 from nftwave.evidence.model import Evidence, NodeVerdict, Standing, overall
-from nftwave.node.facts import Unknown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from nftwave.evidence.look import Expected, Look
+    from nftwave.evidence.model import Mode
     from nftwave.node.facts import Family
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What one mode alone asks of a node, in the order in which it is told."""
+
+    of_family: tuple[Callable[[Seen, Family], Iterable[Evidence]], ...]
+    of_syncs: tuple[Callable[[Seen], Iterable[Evidence]], ...]
+    of_node: tuple[Callable[[Seen], Iterable[Evidence]], ...]
+
+
+PROOFS: Mapping[Mode, Proof] = {
+    "nftables": Proof(
+        of_family=(rules.table, rules.must_serve, rules.services),
+        of_syncs=(process.sync_failures,),
+        of_node=(leftovers.ipvs, leftovers.interface_gone, leftovers.iptables),
+    ),
+    # ipvs counts no failed syncs, and its iptables chains are its own to have.
+    "ipvs": Proof(
+        of_family=(servers.must_serve, servers.services),
+        of_syncs=(),
+        of_node=(servers.interface, leftovers.tables),
+    ),
+}
 
 
 def judge(
@@ -41,40 +67,22 @@ def judge(
     else:
         seen = Seen(node, look.facts, look, expected, first, at)
         evidence += _all(seen)
-    return NodeVerdict(node, overall(evidence), tuple(evidence), at)
+    return NodeVerdict(node, overall(evidence), tuple(evidence), at, mode=expected.mode)
 
 
 def _all(seen: Seen) -> Iterable[Evidence]:
+    proof = PROOFS[seen.expected.mode]
     yield from pod.stays_up(seen)
     yield pod.log_line(seen)
     yield process.proxy_mode(seen)
     yield process.answering_process(seen)
-    for family in sorted(families(seen)):
+    for family in sorted(seen.families):
         yield process.first_sync(seen, family)
-        yield rules.table(seen, family)
-        yield from rules.must_serve(seen, family)
-        yield from rules.services(seen, family)
-    yield process.sync_failures(seen)
+        for ask in proof.of_family:
+            yield from ask(seen, family)
+    for ask_once in proof.of_syncs:
+        yield from ask_once(seen)
     yield from reach.connections(seen)
-    yield from leftovers.ipvs(seen)
-    yield leftovers.interface_gone(seen)
-    yield from leftovers.iptables(seen)
+    for ask_once in proof.of_node:
+        yield from ask_once(seen)
     yield from reach.conntrack(seen)
-
-
-def families(seen: Seen) -> frozenset[Family]:
-    """Families whose rules have to be there.
-
-    kube-proxy's own word where the log still has it. Else every family that `/healthz` or a metric
-    names (each begins to name its own before the first sync, Kubernetes 1.36 source), and those of
-    the Services that must be served.
-    """
-    if seen.look.log and seen.look.log.families:
-        return seen.look.log.families
-    found: set[Family] = {family_of(port.address) for port in seen.expected.must_serve}
-    if not isinstance(seen.facts.health, Unknown):
-        found |= set(seen.facts.health.families)
-    for samples in (seen.facts.last_sync, seen.facts.last_queued):
-        if not isinstance(samples, Unknown):
-            found |= {family for family in samples if family != "any"}
-    return frozenset(found)

@@ -1,4 +1,4 @@
-"""What another proxier left behind: ipvs has to be gone, iptables chains are a warning."""
+"""What another proxier left behind: its rules have to be gone, iptables chains are a warning."""
 
 from __future__ import annotations
 
@@ -44,14 +44,30 @@ def _few(servers: Sequence[VirtualServer]) -> str:
     return f" ({shown}{', …' if len(servers) > 3 else ''})" if shown else ""
 
 
-def interface_gone(seen: Seen) -> Evidence:
+def interface_gone(seen: Seen) -> Iterable[Evidence]:
     """Whether `kube-ipvs0`, which holds every ClusterIP in ipvs mode, is gone."""
     name, command = "kube-ipvs0 gone", seen.facts.commands.get("ipvs_interface", "")
     held = seen.facts.ipvs_interface
     if isinstance(held, Unknown):
-        return Evidence(name, Standing.UNKNOWN, held.reason, command)
+        yield Evidence(name, Standing.UNKNOWN, held.reason, command)
+        return
     told = "gone" if held is None else f"there, with {len(held)} addresses"
-    return Evidence(name, Standing.of(held is None), told, command)
+    yield Evidence(name, Standing.of(held is None), told, command)
+
+
+def tables(seen: Seen) -> Iterable[Evidence]:
+    """Whether kube-proxy's nftables tables are gone, in which Services would be served twice.
+
+    On the way back kube-proxy removes them at its start, before it syncs (Kubernetes 1.36 source).
+    """
+    name, command = "nftables tables gone", seen.facts.commands.get("tables", "")
+    there = seen.facts.tables
+    if isinstance(there, Unknown):
+        yield Evidence(name, Standing.UNKNOWN, there.reason, command)
+        return
+    left = sorted(f"{family} {name}" for family, name in there if name == "kube-proxy")
+    told = f"there: {', '.join(left)}" if left else "gone"
+    yield Evidence(name, Standing.of(not left), told, command)
 
 
 def iptables(seen: Seen) -> Iterable[Evidence]:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from nftwave.errors import Unreachable
     from nftwave.evidence.log import ProxyLog
+    from nftwave.evidence.model import Mode
     from nftwave.kube.objects import ProxyPod
     from nftwave.node.facts import Labelled, VirtualServer
     from nftwave.serving.compare import Comparison
@@ -25,19 +26,22 @@ LEAST_PATIENCE = 60.0
 
 @dataclass(frozen=True)
 class Expected:
-    """What has to be true of a node in nftables mode.
+    """What has to be true of a node.
 
     Attributes:
-        must_serve: Service ports that kube-proxy's rules must hold: the API server's.
+        must_serve: Service ports that kube-proxy's rules, or in ipvs mode its virtual servers,
+            must hold: the API server's.
         replaced_uid: uid of the pod that must be gone; None where no restart was asked for.
         silent_before: Service ports that did not answer from there before the change either.
         deadline: seconds that the node is given (policy.deadlines.verify); None: one look.
+        mode: that it has to run; `ipvs` after a rollback.
     """
 
     must_serve: Sequence[ServicePort]
     replaced_uid: str | None = None
     silent_before: frozenset[ServicePort] = frozenset()
     deadline: float | None = None
+    mode: Mode = "nftables"
 
 
 @dataclass(frozen=True)
@@ -47,9 +51,11 @@ class Look:
     Attributes:
         pod: the kube-proxy pod that the API server tells of; None where it tells of none.
         log: None where the log could not be read.
-        services: the node's maps beside the API's Services, by family.
+        services: what the node holds (maps, or in ipvs mode virtual servers) beside the API's
+            Services, by family.
         foreign: those of its virtual servers that no Service accounts for.
         reach: Service ports that must answer a connection from the node, and what they are called.
+        cluster_ips: every ClusterIP that kube-proxy has to serve, and its Service.
     """
 
     facts: NodeFacts | Unreachable
@@ -58,6 +64,7 @@ class Look:
     services: Mapping[Family, Comparison] | Unknown = NOT_COMPARED
     foreign: tuple[VirtualServer, ...] | Unknown = NOT_COMPARED
     reach: Mapping[ServicePort, str] = field(default_factory=dict)
+    cluster_ips: Mapping[str, str] | Unknown = NOT_COMPARED
 
 
 @dataclass(frozen=True)
@@ -75,6 +82,24 @@ class Seen:
     expected: Expected
     first: Look | None
     at: float
+
+    @property
+    def families(self) -> frozenset[Family]:
+        """Families that have to be served.
+
+        kube-proxy's own word where the log still has it. Else every family that `/healthz` or a
+        metric names (each begins to name its own before the first sync, Kubernetes 1.36 source),
+        and those of the Services that must be served.
+        """
+        if self.look.log and self.look.log.families:
+            return self.look.log.families
+        found: set[Family] = {family_of(port.address) for port in self.expected.must_serve}
+        if not isinstance(self.facts.health, Unknown):
+            found |= set(self.facts.health.families)
+        for samples in (self.facts.last_sync, self.facts.last_queued):
+            if not isinstance(samples, Unknown):
+                found |= {family for family in samples if family != "any"}
+        return frozenset(found)
 
     @property
     def age(self) -> float | None:

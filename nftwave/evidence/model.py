@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from nftwave.interruption import Interruption
+
+Mode = Literal["nftables", "ipvs"]
+"""What a node is to prove that it runs: the new mode, or after a rollback the old one."""
 
 
 class Standing(StrEnum):
@@ -40,12 +43,13 @@ class Evidence:
 
 @dataclass(frozen=True)
 class NodeVerdict:
-    """What is known of a node after the change, and why.
+    """What is known of a node after the change, or after the way back, and why.
 
     Attributes:
         evidence: for and against, in the order in which it was looked at.
         at: when it was judged, seconds since the epoch by the clock of this program.
         interruption: what was measured on the node during its change, None where nothing was.
+        mode: what it was to prove.
     """
 
     node: str
@@ -53,10 +57,11 @@ class NodeVerdict:
     evidence: tuple[Evidence, ...]
     at: float
     interruption: Interruption | None = None
+    mode: Mode = "nftables"
 
     def __repr__(self) -> str:
         # Prefect logs the result of a task run that ends as Failed.
-        return f"<{self.node}: {self.standing}>"
+        return f"<{self.node}: {self.standing} ({self.mode})>"
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON and YAML, with the reason in words."""
@@ -78,7 +83,8 @@ class NodeVerdict:
             return "; ".join(f"{e.name}: {e.seen}" for e in against)
         held = sum(e.standing is Standing.VERIFIED for e in self.evidence)
         warnings = ", ".join(e.name for e in self.warnings())
-        return f"{held} pieces of evidence hold{f'; warnings: {warnings}' if warnings else ''}"
+        told = f"{held} pieces of evidence for {self.mode} mode hold"
+        return f"{told}; warnings: {warnings}" if warnings else told
 
 
 def overall(evidence: Iterable[Evidence]) -> Standing:

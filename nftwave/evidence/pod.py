@@ -93,8 +93,9 @@ def log_line(seen: Seen) -> Evidence:
         return Evidence("log line", Standing.UNKNOWN, "the log could not be read", command)
     if log.proxier is None:
         # A log that was rotated has lost its first lines. What the line says is proven better by
-        # /proxyMode and by the tables, so this alone does not make a node unknown.
+        # /proxyMode and by what is in the kernel, so this alone does not make a node unknown.
         told = "no longer in the log; /proxyMode tells the same"
         return Evidence("log line", Standing.UNKNOWN, told, command, counts=False)
-    told = f"Using {log.proxier} Proxier"
-    return Evidence("log line", Standing.of(log.proxier == "nftables"), told, command)
+    right = log.proxier == seen.expected.mode
+    told = f"Using {log.proxier} Proxier{'' if right else f', not {seen.expected.mode}'}"
+    return Evidence("log line", Standing.of(right), told, command)

@@ -10,6 +10,8 @@ from nftwave.evidence.model import Evidence, Standing
 from nftwave.node.facts import NodeFacts, Unknown
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from nftwave.evidence.look import Seen
     from nftwave.node.facts import Family
 
@@ -24,7 +26,9 @@ def proxy_mode(seen: Seen) -> Evidence:
     mode, command = seen.facts.proxy_mode, seen.facts.commands.get("proxy_mode", "")
     if isinstance(mode, Unknown):
         return Evidence("/proxyMode", Standing.UNKNOWN, mode.reason, command)
-    return Evidence("/proxyMode", Standing.of(mode == "nftables"), mode, command)
+    right = mode == seen.expected.mode
+    told = mode if right else f"{mode}, not {seen.expected.mode}"
+    return Evidence("/proxyMode", Standing.of(right), told, command)
 
 
 def answering_process(seen: Seen) -> Evidence:
@@ -84,8 +88,8 @@ def _syncing(seen: Seen) -> str:
     return f"{told}; policy.deadlines.verify gives it {seen.expected.deadline:g} s"
 
 
-def sync_failures(seen: Seen) -> Evidence:
-    """Whether syncs fail now; one that failed once and then succeeded is no fault.
+def sync_failures(seen: Seen) -> Iterable[Evidence]:
+    """Whether syncs of nftables fail now; one that failed once and then succeeded is no fault.
 
     A failed sync is tried again (after 30 s, Kubernetes 1.36 source), and the counter stays for the
     life of the process: so it counts that it grows, or that no success followed what was queued.
@@ -93,19 +97,21 @@ def sync_failures(seen: Seen) -> Evidence:
     name, facts = "sync failures", seen.facts
     command = facts.commands.get("sync_failures", "")
     if isinstance(facts.sync_failures, Unknown):
-        return Evidence(name, Standing.UNKNOWN, facts.sync_failures.reason, command)
+        yield Evidence(name, Standing.UNKNOWN, facts.sync_failures.reason, command)
+        return
     failures = sum(facts.sync_failures.values())
-    if not failures:
-        return Evidence(name, Standing.VERIFIED, "0", command)
     earlier = _failures_before(seen)
-    if earlier is not None and failures > earlier:
+    if not failures:
+        yield Evidence(name, Standing.VERIFIED, "0", command)
+    elif earlier is not None and failures > earlier:
         told = f"{failures:.0f}, {failures - earlier:.0f} more than at the look before"
-        return Evidence(name, Standing.FAILED, told, command)
-    if _all_synced(facts):
+        yield Evidence(name, Standing.FAILED, told, command)
+    elif _all_synced(facts):
         told = f"{failures:.0f} since its start, and a sync that succeeded after them"
-        return Evidence(name, Standing.VERIFIED, told, command)
-    told = f"{failures:.0f} since its start, and what was queued last is not synced"
-    return Evidence(name, Standing.FAILED, told, command)
+        yield Evidence(name, Standing.VERIFIED, told, command)
+    else:
+        told = f"{failures:.0f} since its start, and what was queued last is not synced"
+        yield Evidence(name, Standing.FAILED, told, command)
 
 
 def _failures_before(seen: Seen) -> float | None:

@@ -1,1 +1,1 @@
-"""What kube-proxy's maps must hold, by the Services and EndpointSlices of the API."""
+"""What kube-proxy's maps or virtual servers must hold, by the Services of the API."""

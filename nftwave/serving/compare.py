@@ -1,4 +1,4 @@
-"""A node's maps beside what the API says must be in them."""
+"""What a node holds beside what the API says it must hold."""
 
 from __future__ import annotations
 
@@ -22,10 +22,11 @@ class Comparison:
     """What differs on one node, in one family.
 
     Attributes:
-        expected: how many Service ports must be in service-ips.
+        expected: how many Service ports must be in service-ips, or have a virtual server.
         missing: of those, the ones that are not.
-        rejected: in no-endpoint-services, though there are endpoints.
+        rejected: in no-endpoint-services, or without a real server, though there are endpoints.
         stale: in service-ips, though the API tells of no such Service, or of none with endpoints.
+            Without meaning in ipvs mode.
         changing: how many differ and changed in the API a moment ago: they count neither way.
     """
 

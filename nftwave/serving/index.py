@@ -50,20 +50,21 @@ class Index:
         self._by_node: dict[Key, tuple[Entry, ...]] = {}
         self._changed: dict[ServicePort, float] = {}
         self._strangers: Strangers | None = None
+        self._cluster_ips: dict[str, str] | None = None
 
     def put_service(self, item: Object) -> None:
         """A Service as it is now."""
         key = _key(item)
         with self._lock:
             self._services[key] = ServiceView.of(item)
-            self._strangers = None
+            self._strangers = self._cluster_ips = None
             self._renew(key)
 
     def remove_service(self, key: Key) -> None:
         """A Service that is gone."""
         with self._lock:
             self._services.pop(key, None)
-            self._strangers = None
+            self._strangers = self._cluster_ips = None
             self._renew(key)
 
     def put_slice(self, item: Object) -> None:
@@ -86,6 +87,20 @@ class Index:
                 self._strangers = Strangers(self._services.values())
             return self._strangers.among(servers)
 
+    def cluster_ips(self, *, since: float) -> Mapping[str, str]:
+        """Every ClusterIP with a port, and its Service; without those that just changed.
+
+        Args:
+            since: when the node was looked at, by the clock.
+        """
+        with self._lock:
+            if self._cluster_ips is None:
+                kept = (one for one in self._services.values() if not one.other_proxy)
+                self._cluster_ips = {a: str(s) for s in kept if s.ports for a in s.cluster_ips}
+            known = self._cluster_ips
+            changing = {port.address for port in self._changing(since)}
+        return {a: s for a, s in known.items() if a not in changing} if changing else known
+
     def reach(self) -> dict[ServicePort, str]:
         """TCP ports of the API server's Service and of the cluster DNS, if they have endpoints."""
         with self._lock:
@@ -96,23 +111,29 @@ class Index:
     def compare(
         self, node: str, held: Held, rejected: Held, *, since: float
     ) -> dict[Family, Comparison]:
-        """A node's maps beside what must be in them, by family.
+        """What a node holds beside what it must hold, by family.
 
         Args:
-            held: keys of service-ips; a map that is not there counts as empty.
-            rejected: keys of no-endpoint-services.
+            held: keys of service-ips; a map that is not there counts as empty. In ipvs mode the
+                virtual servers (`serving.virtual`).
+            rejected: keys of no-endpoint-services. In ipvs mode virtual servers without a real
+                server.
             since: when the node was looked at, by the clock.
         """
         with self._lock:
-            moment = since - SETTLING
-            self._changed = {p: at for p, at in self._changed.items() if at > moment - SETTLING}
-            changing = {port for port, at in self._changed.items() if at > moment}
+            changing = self._changing(since)
             return {
                 family: self._compare(
                     node, family, _plain(held.get(family)), _plain(rejected.get(family)), changing
                 )
                 for family in FAMILIES
             }
+
+    def _changing(self, since: float) -> set[ServicePort]:
+        """Service ports of which a node may hold either state at that time."""
+        moment = since - SETTLING
+        self._changed = {p: at for p, at in self._changed.items() if at > moment - SETTLING}
+        return {port for port, at in self._changed.items() if at > moment}
 
     def _compare(
         self,
