@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -120,7 +120,7 @@ def plan(
 
 
 @app.command()
-def verify(
+def verify(  # noqa: PLR0913 (each is an option)
     cluster: ClusterName = None,
     fleet: FleetFile = None,
     kubeconfig: Kubeconfig = None,
@@ -129,6 +129,10 @@ def verify(
     wait: Annotated[
         float, typer.Option(help="Seconds to look again at nodes that are not verified yet.")
     ] = 0.0,
+    mode: Annotated[
+        Literal["nftables", "ipvs"],
+        typer.Option("--mode", help="What each node is to prove; ipvs: after a rollback."),
+    ] = "nftables",
     *,
     evidence: Annotated[
         bool, typer.Option("--evidence", help="Show all evidence of each node.")
@@ -136,7 +140,7 @@ def verify(
 ) -> None:
     """Prove each node of a cluster, at any time. Changes nothing.
 
-    Exits 1 unless every node is verified to run nftables mode.
+    Exits 1 unless every node is verified to run that mode.
     """
     from flows import terminal
     from nftwave import progress
@@ -148,18 +152,19 @@ def verify(
         facts = look_at_api(found, gateway)
         with progress.step("verify", f"asking {len(facts.targets)} nodes") as now:
             verdicts = []
-            for verdict in verify_all(facts, gateway, deadline=wait):
+            for verdict in verify_all(facts, gateway, deadline=wait, mode=mode):
                 verdicts.append(verdict)
                 now.now(f"{len(verdicts)} of {len(facts.targets)} nodes looked at")
             verified = sum(v.standing is Standing.VERIFIED for v in verdicts)
-            now.end(f"{verified} of {len(verdicts)} nodes verified")
+            told = f"{verified} of {len(verdicts)} nodes verified to run {mode} mode"
+            now.end(told)
     if output is not Output.TABLE:
         terminal.emit({"cluster": found.name, "verdicts": [v.as_dict() for v in verdicts]}, output)
     else:
         terminal.OUT.print(terminal.verdicts_table(verdicts))
         for verdict in verdicts if evidence else ():
             terminal.OUT.print(terminal.evidence_table(verdict))
-        terminal.OUT.print(f"{found.name}: {verified} of {len(verdicts)} nodes verified.")
+        terminal.OUT.print(f"{found.name}: {told}.")
     if not verdicts or verified < len(verdicts):
         raise typer.Exit(1)
 
