@@ -1,8 +1,10 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from nftwave.node.facts import ServicePort, Unknown, VirtualServer
 from nftwave.serving.index import SETTLING, Index
+from nftwave.serving.virtual import by_family
 
 from .cluster import endpoint, endpoint_slice, service
 
@@ -127,6 +129,93 @@ def test_virtual_servers_of_no_service_are_foreign():
     assert index.foreign((ours, theirs)) == (theirs,)
     index.remove_service(("default", "web"))
     assert index.foreign((ours, theirs)) == (ours, theirs)
+
+
+def in_ipvs(index, *servers, node="n1"):
+    held, bare = by_family(servers)
+    return index.compare(node, held, bare, since=1000.0)["ip"]
+
+
+BACKEND = (ServicePort("10.244.1.4", "tcp", 8080),)
+SERVER = VirtualServer("tcp", "10.96.3.4", 80, "rr", BACKEND)
+BARE = VirtualServer("tcp", "10.96.3.4", 80, "rr")
+MARK = VirtualServer("fwm", "", 80, "rr")
+
+
+def test_virtual_servers_are_compared_as_maps_are():
+    index = index_of(service(), endpoint_slice(READY))
+    assert in_ipvs(index, SERVER).missing == ()
+    assert ports(in_ipvs(index).missing) == [WEB]
+    assert ports(in_ipvs(index, MARK).missing) == [WEB]
+    assert ports(in_ipvs(index, BARE).rejected) == [WEB]
+    assert in_ipvs(index, SERVER).rejected == ()
+
+
+def test_a_virtual_server_of_a_service_without_endpoints_needs_no_real_server():
+    assert in_ipvs(index_of(service(), endpoint_slice()), BARE).rejected == ()
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [{"internalTrafficPolicy": "Local"}, {"externalTrafficPolicy": "Local"}],
+    ids=["internal", "external"],
+)
+def test_a_policy_local_asks_for_real_servers_only_where_an_endpoint_is(policy):
+    external = {"externalIPs": ["192.0.2.7"]} if "externalTrafficPolicy" in policy else {}
+    index = index_of(service(**policy, **external), endpoint_slice(READY))
+    bare = VirtualServer("tcp", "192.0.2.7", 80, "rr") if external else BARE
+    held = (SERVER, bare) if external else (bare,)
+    assert ports(in_ipvs(index, *held, node="n1").rejected) == [
+        ServicePort(bare.address, "tcp", 80)
+    ]
+    assert in_ipvs(index, *held, node="n2").rejected == ()
+
+
+def test_cluster_ips_are_those_that_kube_proxy_serves():
+    other = {"service.kubernetes.io/service-proxy-name": "x"}
+    index = index_of(
+        service(addresses=("10.96.3.4", "fd00::4"), externalIPs=["192.0.2.7"]),
+        service("headless", ("None",)),
+        service("no-port", ("10.96.3.5",), ports=[]),
+        service("others", ("10.96.3.6",), labels=other),
+    )
+    assert index.cluster_ips(since=1000.0) == {"10.96.3.4": "default/web", "fd00::4": "default/web"}
+    index.remove_service(("default", "web"))
+    assert index.cluster_ips(since=1000.0) == {}
+
+
+def test_a_cluster_ip_that_is_new_is_not_asked_for_yet():
+    clock = Clock()
+    index = index_of(clock=clock)
+    clock.now += 100
+    index.put_service(service())
+    assert index.cluster_ips(since=clock.now + 1) == {}
+    assert index.cluster_ips(since=clock.now + SETTLING + 1) == {"10.96.3.4": "default/web"}
+
+
+SERVERS = st.lists(
+    st.builds(
+        VirtualServer,
+        st.sampled_from(["tcp", "udp", "sctp", "fwm"]),
+        st.one_of(st.ip_addresses(v=4), st.ip_addresses(v=6)).map(str),
+        st.integers(1, 65535),
+        st.just("rr"),
+        st.sampled_from([(), BACKEND]),
+    )
+)
+
+
+@given(SERVERS)
+def test_each_virtual_server_is_held_in_its_family_and_once_only(servers):
+    held, bare = by_family(servers)
+    named = {(one.address, one.protocol, one.port) for one in servers if one.protocol != "fwm"}
+    assert set(held["ip"]) | set(held["ip6"]) == named
+    assert not any(":" in port.address for port in held["ip"])
+    assert all(":" in port.address for port in held["ip6"])
+    for family in ("ip", "ip6"):
+        assert bare[family] <= held[family]
+    empty = {(s.address, s.protocol, s.port) for s in servers if not s.backends}
+    assert set(bare["ip"]) | set(bare["ip6"]) == named & empty
 
 
 NAMES = st.sampled_from(["a", "b"])
