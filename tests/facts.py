@@ -17,6 +17,7 @@ from nftwave.surroundings import Surroundings
 
 API = Path(__file__).parent / "recordings" / "api"
 KUBERNETES = ServicePort("10.96.0.1", "tcp", 443)
+API_SERVER = ServicePort("192.0.2.1", "tcp", 6443)
 STARTED = 1_795_315_000.0
 """When the container of `pod()` started, seconds since the epoch."""
 NEW_UID = "3b1d6f0e-8f2a-4c0d-9b57-6f2a1c7e9d10"
@@ -67,7 +68,7 @@ def in_ipvs(**differences: Any) -> NodeFacts:
     facts = migrated(
         tables=frozenset({("ip", "filter")}),
         service_ips={"ip": None, "ip6": None},
-        virtual_servers=(VirtualServer("tcp", "10.96.0.1", 443, "rr"),),
+        virtual_servers=(VirtualServer("tcp", "10.96.0.1", 443, "rr", (API_SERVER,)),),
         ipvs_connections={"ESTABLISHED": 3, "TIME_WAIT": 5},
         established={KUBERNETES: 3},
         ipvs_interface=("10.96.0.1",),
