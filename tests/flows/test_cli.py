@@ -106,6 +106,15 @@ def test_verify_fails_an_ipvs_cluster_and_shows_the_evidence_with_its_commands(c
     assert "nft list tables" in done.stdout
 
 
+def test_verify_proves_ipvs_where_it_is_asked_for(cluster):
+    done = run("verify", "lab-1", "--mode", "ipvs", "-o", "json", lab=cluster.lab, check=0)
+    assert "3 of 3 nodes verified to run ipvs mode" in done.stderr
+    verdicts = json.loads(done.stdout)["verdicts"]
+    assert {(v["standing"], v["mode"]) for v in verdicts} == {("verified", "ipvs")}
+    refused = run("verify", "lab-1", "--mode", "iptables", lab=cluster.lab, check=2)
+    assert "nftables" in refused.stderr
+
+
 def test_a_cluster_can_be_named_without_a_fleet_file(cluster):
     # The lab's SSH port and keys stand in its ssh config.
     kubeconfig = cluster.lab.kubeconfig("lab-1")

@@ -57,10 +57,10 @@ def runs(done, command):
     return any(start in command and words in said for start, words in MEANS_NOTHING.items())
 
 
-def verdict_on_node(lab):
+def verdict_on_node(lab, mode="nftables"):
     cluster = load_fleet(lab.fleet_file).cluster("lab-1")
     gateway = connect(cluster)
-    verdicts = verify_all(look_at_api(cluster, gateway), gateway, deadline=0)
+    verdicts = verify_all(look_at_api(cluster, gateway), gateway, deadline=0, mode=mode)
     return next(v for v in verdicts if v.node == NODE)
 
 
@@ -76,6 +76,12 @@ def assert_all_run(lab, verdict):
 def test_every_command_of_a_failed_nodes_verdict_runs_as_it_is_printed(lab):
     verdict = verdict_on_node(lab)
     assert verdict.standing is Standing.FAILED, "a node in ipvs mode"
+    assert_all_run(lab, verdict)
+
+
+def test_every_command_of_a_verdict_on_ipvs_mode_runs_as_it_is_printed(lab):
+    verdict = verdict_on_node(lab, "ipvs")
+    assert verdict.standing is Standing.VERIFIED, verdict.why()
     assert_all_run(lab, verdict)
 
 
