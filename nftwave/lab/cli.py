@@ -126,7 +126,11 @@ def down(directory: Folder = DEFAULT_FOLDER) -> None:
 
 @app.command()
 def fault(cluster: str, node: str, name: str, directory: Folder = DEFAULT_FOLDER) -> None:
-    """Begin with a fault. NODE is - for faults of the API server or the whole cluster."""
+    """Begin with a fault. NODE is - for faults of the API server or the whole cluster.
+
+    A fault of the API server can say which requests it hits: api-lost:1@delete/pods is the next
+    delete of a pod, api-500:1/2 every second request, api-hang:#4@change the fourth change.
+    """
     try:
         Lab(directory).fault(cluster, node, name)
     except LabError as error:

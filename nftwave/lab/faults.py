@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nftwave.lab.api.faults import API_FAULTS
+from nftwave.lab.api.faults import API_FAULTS, is_api_fault, parse
 from nftwave.lab.cluster.mischief import CLUSTER_FAULTS, CONTROL_PLANE_FAULTS
 from nftwave.lab.manifests.nodes import CONTROL_PLANE_NAME
 
@@ -41,10 +41,16 @@ class UnknownFaultError(ValueError):
 
 def check(node: str, name: str) -> None:
     """Raise UnknownFaultError if the fault is none, or not one of that target (`-`: no node)."""
+    if is_api_fault(name):
+        try:
+            parse(name)
+        except ValueError as error:
+            raise UnknownFaultError(str(error)) from error
+        if node != "-":
+            raise UnknownFaultError(f"{name} is a fault of the API server: its node is -")
+        return
     if name not in FAULTS:
         raise UnknownFaultError(f"no fault {name!r}: there are {', '.join(sorted(FAULTS))}")
-    if name in API_FAULTS and node != "-":
-        raise UnknownFaultError(f"{name} is a fault of the API server: its node is -")
     if name in CLUSTER_FAULTS and node != "-":
         raise UnknownFaultError(f"{name} is a fault of the whole cluster: its node is -")
     if name in NODE_FAULTS and node == "-":

@@ -48,13 +48,26 @@ class Lab:
         found: dict[str, Any] = ask(self.directory, "state")
         return found
 
+    def attempts(self, cluster: str = "lab-1") -> list[dict[str, Any]]:
+        """The requests that would have changed something, in the order of their answers.
+
+        Each has `time`, `method`, `path`, `userAgent`, `status` (0: not looked at), `dryRun` and
+        `fault` (the API's fault that hit it, or empty). Raises NotRunningError.
+        """
+        found: list[dict[str, Any]] = self.state()["clusters"][cluster]["api"]["attempts"]
+        return found
+
     def shape(self) -> dict[str, Any]:
         """What was asked for: clusters, nodes, speed, kubernetes. Raises NotRunningError."""
         found: dict[str, Any] = ask(self.directory, "shape")
         return found
 
     def fault(self, cluster: str, node: str, name: str) -> None:
-        """Begin with a fault; node `-` is the API server. Raises LabError."""
+        """Begin with a fault; node `-` is the API server. Raises LabError.
+
+        An API fault can say which requests it hits: `api-lost:1@delete/pods` is the next delete
+        of a pod, `api-500:1/2` every second request, `api-hang:#4@change` the fourth change.
+        """
         ask(self.directory, "fault", cluster=cluster, node=node, name=name)
 
     def clear(

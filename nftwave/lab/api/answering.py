@@ -5,19 +5,27 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gzip
+import json
 import socket
 import struct
 from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from nftwave.lab.machinery import status
+
 if TYPE_CHECKING:
     from nftwave.lab.api.audit import Audit
     from nftwave.lab.api.calls import Answer, Stream
     from nftwave.lab.api.faults import ApiFaults
+    from nftwave.lab.api.requestinfo import RequestInfo
 
 # Bytes; Kubernetes 1.36 source: answers are compressed from this size on.
 _GZIP_FROM = 128 * 1024
+
+# The ERROR event of a watch whose place in the history is no longer known.
+_GONE_STATUS = status.expired("too old resource version: the lab's fault api-410").as_json()
+_GONE = json.dumps({"type": "ERROR", "object": _GONE_STATUS}).encode() + b"\n"
 
 _HEADERS = {"Cache-Control": "no-cache, private"}
 
@@ -27,6 +35,12 @@ async def send(request: web.BaseRequest, answer: Answer, audit: Audit) -> web.St
     headers, body = await _ready(request, answer)
     audit.sent(len(body))
     return web.Response(status=answer.code, headers=headers, body=body)
+
+
+def send_nothing(request: web.BaseRequest) -> web.StreamResponse:
+    """A TCP reset before the first byte of an answer."""
+    reset_connection(request)
+    return web.Response()
 
 
 async def send_half(request: web.BaseRequest, answer: Answer, audit: Audit) -> web.StreamResponse:
@@ -42,7 +56,7 @@ async def send_half(request: web.BaseRequest, answer: Answer, audit: Audit) -> w
 
 
 async def send_stream(
-    request: web.BaseRequest, answer: Stream, audit: Audit, faults: ApiFaults
+    request: web.BaseRequest, info: RequestInfo, answer: Stream, audit: Audit, faults: ApiFaults
 ) -> web.StreamResponse:
     """Chunk after chunk, until the answer ends or a fault breaks it."""
     response = web.StreamResponse(headers={**_HEADERS, "Content-Type": answer.content_type})
@@ -53,10 +67,14 @@ async def send_stream(
         async for chunk in chunks:
             await response.write(chunk)
             audit.sent(len(chunk))
-            events = events + chunk.count(b"\n") if faults.active else 0
-            if faults.breaks_watch(events):
+            events = events + chunk.count(b"\n") if faults.concerns_watch(info) else 0
+            ended_by = faults.ends_watch(info, events)
+            if ended_by == "api-reset":
                 reset_connection(request)
                 return response
+            if ended_by is not None:
+                await response.write(_GONE)
+                break
     await response.write_eof()
     return response
 

@@ -36,14 +36,32 @@ class Mutation:
     """Of the cluster, after the request."""
 
 
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One request that would change something, whatever was answered, in the order of answers."""
+
+    time: str
+    """When it was answered, RFC 3339 with microseconds, UTC."""
+    method: str
+    path: str
+    """Without the query."""
+    user_agent: str
+    status: int
+    """HTTP status of the answer, also of one that a fault lost; 0: it was not looked at."""
+    dry_run: bool
+    fault: str
+    """Name of the fault that hit it, or empty."""
+
+
 class Audit:
-    """Counts of requests and bytes, and the list of mutations."""
+    """Counts of requests and bytes, and the lists of mutations and of attempts."""
 
     def __init__(self) -> None:
         self.requests: Counter[tuple[str, str]] = Counter()
         self.statuses: Counter[int] = Counter()
         self.bytes_sent = 0
         self.mutations: list[Mutation] = []
+        self.attempts: list[Attempt] = []
 
     def count(self, info: RequestInfo) -> None:
         """A request arrived; a watch counts once, when it is opened."""
@@ -57,6 +75,21 @@ class Audit:
         """That many bytes of body went out, as compressed."""
         self.bytes_sent += count
 
+    def attempted(
+        self,
+        info: RequestInfo,
+        method: str,
+        *,
+        user_agent: str = "",
+        status: int = 0,
+        dry_run: bool = False,
+        fault: str = "",
+    ) -> None:
+        """A request was answered, or hangs; only those that would change something are listed."""
+        if _would_change(info):
+            path = info.path
+            self.attempts.append(Attempt(_now(), method, path, user_agent, status, dry_run, fault))
+
     def mutated(
         self,
         info: RequestInfo,
@@ -69,11 +102,11 @@ class Audit:
         resource_version: int,
     ) -> None:
         """A mutating request was carried out; reviews of access are none."""
-        if info.verb not in MUTATING_VERBS or info.resource_key in _REVIEWS:
+        if not _would_change(info):
             return
         self.mutations.append(
             Mutation(
-                time=datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"),
+                time=_now(),
                 verb=info.verb,
                 resource=info.resource_key,
                 namespace=info.namespace,
@@ -97,7 +130,16 @@ class Audit:
             "statuses": {str(code): count for code, count in sorted(self.statuses.items())},
             "bytesSent": self.bytes_sent,
             "mutations": [_camel_case(asdict(mutation)) for mutation in self.mutations],
+            "attempts": [_camel_case(asdict(attempt)) for attempt in self.attempts],
         }
+
+
+def _would_change(info: RequestInfo) -> bool:
+    return info.verb in MUTATING_VERBS and info.resource_key not in _REVIEWS
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def _camel_case(row: dict[str, Any]) -> dict[str, Any]:

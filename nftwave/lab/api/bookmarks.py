@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from nftwave.lab.machinery.objects import Object
     from nftwave.lab.machinery.resources import Resource
 
+_TEMPLATE: Object = {"metadata": {}, "spec": {"containers": None}}
+
 # What an empty object of a kind looks like in JSON: fields without `omitempty` show. The pod's is
 # recorded, the others follow Kubernetes 1.36 source (staging/src/k8s.io/api).
 _EMPTY: Mapping[str, Object] = {
@@ -17,7 +19,7 @@ _EMPTY: Mapping[str, Object] = {
     "daemonsets.apps": {
         "spec": {
             "selector": None,
-            "template": {"metadata": {}, "spec": {"containers": None}},
+            "template": _TEMPLATE,
             "updateStrategy": {},
         },
         "status": {
@@ -26,6 +28,10 @@ _EMPTY: Mapping[str, Object] = {
             "desiredNumberScheduled": 0,
             "numberReady": 0,
         },
+    },
+    "deployments.apps": {
+        "spec": {"selector": None, "template": _TEMPLATE, "strategy": {}},
+        "status": {},
     },
     "endpointslices.discovery.k8s.io": {"addressType": "", "endpoints": None, "ports": None},
     "events": {
@@ -60,7 +66,20 @@ _EMPTY: Mapping[str, Object] = {
             ),
         },
     },
+    "poddisruptionbudgets.policy": {
+        "spec": {},
+        "status": {
+            "disruptionsAllowed": 0,
+            "currentHealthy": 0,
+            "desiredHealthy": 0,
+            "expectedPods": 0,
+        },
+    },
     "pods": {"spec": {"containers": None}, "status": {}},
+    "replicasets.apps": {
+        "spec": {"selector": None, "template": _TEMPLATE},
+        "status": {"replicas": 0},
+    },
     "services": {"spec": {}, "status": {"loadBalancer": {}}},
 }
 

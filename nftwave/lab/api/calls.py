@@ -76,7 +76,7 @@ class Call:
 
     @property
     def dry_run(self) -> bool:
-        """Whether nothing may be written; a delete may say so in its body.
+        """Whether nothing may be written; a delete or an eviction may say so in its body.
 
         Raises:
             ApiStatus: 422 for a value other than All.
@@ -84,6 +84,8 @@ class Call:
         asked = [self.query["dryRun"]] if self.query.get("dryRun") else []
         if self.info.verb == "delete":
             asked += self.delete_options().get("dryRun") or []
+        elif self.info.subresource == "eviction":
+            asked += (self.delete_options().get("deleteOptions") or {}).get("dryRun") or []
         for value in asked:
             if value != "All":
                 message = f'Unsupported value: "{value}": supported values: "All"'

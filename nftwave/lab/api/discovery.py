@@ -15,12 +15,21 @@ if TYPE_CHECKING:
 
 _AGGREGATED = "APIGroupDiscoveryList"
 _SUBRESOURCE_VERBS = {
+    "eviction": ["create"],
     "exec": ["create", "get"],
     "log": ["get"],
     "proxy": ["get"],
     "status": ["get", "patch", "update"],
 }
-_SUBRESOURCE_KINDS = {"exec": "PodExecOptions", "proxy": "NodeProxyOptions", "log": "Pod"}
+_SUBRESOURCE_KINDS = {
+    "eviction": "Eviction",
+    "exec": "PodExecOptions",
+    "proxy": "NodeProxyOptions",
+    "log": "Pod",
+}
+# Subresources whose objects are of another group than their resource: its name and version.
+# `kubectl drain` looks here whether pods can be evicted.
+_SUBRESOURCE_GROUPS = {"eviction": ("policy", "v1")}
 
 
 def version(git_version: str) -> Object:
@@ -121,9 +130,15 @@ def _rows(resource: Resource) -> Iterable[Object]:
             "name": f"{resource.plural}/{subresource}",
             "singularName": "",
             "namespaced": resource.namespaced,
+            **_group_of(subresource),
             "kind": _SUBRESOURCE_KINDS.get(subresource, resource.kind),
             "verbs": _SUBRESOURCE_VERBS[subresource],
         }
+
+
+def _group_of(subresource: str) -> Object:
+    group, version = _SUBRESOURCE_GROUPS.get(subresource, ("", ""))
+    return {"group": group, "version": version} if group else {}
 
 
 def _aggregated(served: Sequence[Resource]) -> Answer:
@@ -153,6 +168,9 @@ def _aggregated_row(resource: Resource) -> Object:
     def kind(name: str) -> Object:
         return {"group": resource.group, "version": resource.version, "kind": name}
 
+    def kind_below(name: str) -> Object:
+        return {**kind(_SUBRESOURCE_KINDS.get(name, resource.kind)), **_group_of(name)}
+
     return {
         "resource": resource.plural,
         "responseKind": kind(resource.kind),
@@ -164,7 +182,7 @@ def _aggregated_row(resource: Resource) -> Object:
         "subresources": [
             {
                 "subresource": subresource,
-                "responseKind": kind(_SUBRESOURCE_KINDS.get(subresource, resource.kind)),
+                "responseKind": kind_below(subresource),
                 "verbs": _SUBRESOURCE_VERBS[subresource],
             }
             for subresource in resource.subresources

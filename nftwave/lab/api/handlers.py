@@ -9,6 +9,7 @@ from nftwave.lab.api import writes
 from nftwave.lab.api.auth import review, review_path
 from nftwave.lab.api.calls import Answer, Call, Exec, Stream, json_answer
 from nftwave.lab.api.discovery import discover, version
+from nftwave.lab.api.evictions import evict
 from nftwave.lab.api.listing import list_objects
 from nftwave.lab.api.openapi import openapi
 from nftwave.lab.api.podexec import pod_exec
@@ -118,12 +119,16 @@ class Handlers:
             raise _unknown()
         if name == "status" and verb in {"get", "update", "patch"}:
             return self._object(resource, call)
+        if name == "eviction" and verb == "create":
+            return evict(self._store, call)
         if name == "exec" and verb in {"get", "create"}:
             return pod_exec(self._store, self._backend, call, self.version)
         if verb != "get":
             raise status.method_not_allowed()
         if name == "log":
             return await pod_log(self._store, self._backend, call)
+        if name != "proxy":
+            raise status.method_not_allowed()
         return await self._node_proxy(resource, call)
 
     async def _node_proxy(self, resource: Resource, call: Call) -> Answer:

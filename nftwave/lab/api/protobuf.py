@@ -1,7 +1,7 @@
 """Bodies in Kubernetes' protobuf form, for the few kinds that kubectl posts in it.
 
-kubectl 1.37 sends `auth can-i`, `create configmap` and the deletes of a drain this way. Field
-numbers: Kubernetes 1.36, generated.proto of each API group.
+kubectl 1.37 sends `auth can-i`, `create configmap` and the evictions and deletes of a drain this
+way. Field numbers: Kubernetes 1.36, generated.proto of each API group.
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ _MESSAGES: Mapping[str, Fields] = {
         4: ("propagationPolicy", "text"),
         5: ("dryRun", "texts"),
     },
+    "Eviction": {1: ("metadata", "ObjectMeta"), 2: ("deleteOptions", "DeleteOptions")},
     "Preconditions": {1: ("uid", "text"), 2: ("resourceVersion", "text")},
     "SelfSubjectAccessReview": {
         1: ("metadata", "ObjectMeta"),
@@ -64,7 +65,7 @@ _MESSAGES: Mapping[str, Fields] = {
     },
     "NonResourceAttributes": {1: ("path", "text"), 2: ("verb", "text")},
 }
-_READABLE = frozenset({"ConfigMap", "DeleteOptions", "SelfSubjectAccessReview"})
+_READABLE = frozenset({"ConfigMap", "DeleteOptions", "Eviction", "SelfSubjectAccessReview"})
 
 
 def decode(body: bytes) -> Object:

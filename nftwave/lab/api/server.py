@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import ssl
 import tempfile
 from pathlib import Path
@@ -10,11 +12,11 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from nftwave.lab.api import channels
-from nftwave.lab.api.answering import send, send_half, send_stream
+from nftwave.lab.api.answering import send, send_half, send_nothing, send_stream
 from nftwave.lab.api.audit import Audit
 from nftwave.lab.api.auth import Credentials, authorize
 from nftwave.lab.api.calls import Answer, Call, Exec, Stream, json_answer
-from nftwave.lab.api.faults import ApiFaults
+from nftwave.lab.api.faults import HANGS_FOR, ApiFaults
 from nftwave.lab.api.handlers import Handlers
 from nftwave.lab.api.requestinfo import parse_request
 from nftwave.lab.machinery import status
@@ -96,8 +98,14 @@ class ApiServer:
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
         info = parse_request(request.method, request.rel_url.raw_path, request.rel_url.query)
         self.audit.count(info)
-        fault = self.faults.next_request()
+        met = self.faults.next_request(info)
+        fault = met.name if met else None
         call: Call | None = None
+        if met and fault == "api-hang":
+            self.audit.attempted(info, request.method, fault=fault)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(met.released.wait(), HANGS_FOR)
+            return send_nothing(request)
         try:
             _meet(fault)
             call = await self._call(request, info)
@@ -110,11 +118,13 @@ class ApiServer:
             answer = _TOO_MANY_REQUESTS
         if isinstance(answer, Stream):
             self.audit.answered(200)
-            return await send_stream(request, answer, self.audit, self.faults)
+            return await send_stream(request, info, answer, self.audit, self.faults)
         if isinstance(answer, Exec):
             self.audit.answered(101)
             return await channels.run(request, answer, reset=fault == "api-reset")
-        self._note(info, call, answer)
+        self._note(info, call, answer, request, fault)
+        if fault == "api-lost":
+            return send_nothing(request)
         if fault == "api-reset":
             return await send_half(request, answer, self.audit)
         return await send(request, answer, self.audit)
@@ -137,9 +147,25 @@ class ApiServer:
             ),
         )
 
-    def _note(self, info: RequestInfo, call: Call | None, answer: Answer) -> None:
+    def _note(
+        self,
+        info: RequestInfo,
+        call: Call | None,
+        answer: Answer,
+        request: web.BaseRequest,
+        fault: str | None,
+    ) -> None:
         self.audit.answered(answer.code)
-        if call is None or answer.code >= 400:
+        done = call is not None and answer.code < 400
+        self.audit.attempted(
+            info,
+            request.method,
+            user_agent=request.headers.get("User-Agent", ""),
+            status=answer.code,
+            dry_run=call.dry_run if call and done else bool(request.rel_url.query.get("dryRun")),
+            fault=fault or "",
+        )
+        if call is None or not done:
             return
         self.audit.mutated(
             info,

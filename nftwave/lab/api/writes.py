@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from nftwave.lab.api.calls import Answer, Call, json_answer, parse_json
 from nftwave.lab.machinery import status
 from nftwave.lab.machinery.managedfields import record_write
-from nftwave.lab.machinery.objects import Object, timestamp
+from nftwave.lab.machinery.objects import Object, key_of, timestamp
 from nftwave.lab.machinery.patch import patched
 from nftwave.lab.printers.tables import table
 
@@ -27,8 +27,16 @@ _FIRST_STATUS: Mapping[str, Object] = {
         "desiredNumberScheduled": 0,
         "numberReady": 0,
     },
+    "deployments.apps": {},
     "namespaces": {"phase": "Active"},
+    "poddisruptionbudgets.policy": {
+        "disruptionsAllowed": 0,
+        "currentHealthy": 0,
+        "desiredHealthy": 0,
+        "expectedPods": 0,
+    },
     "pods": {"phase": "Pending", "qosClass": "BestEffort"},
+    "replicasets.apps": {"replicas": 0},
     "services": {"loadBalancer": {}},
 }
 
@@ -121,21 +129,33 @@ def patch(store: Store, resource: Resource, call: Call) -> Answer:
 def delete(store: Store, resource: Resource, call: Call) -> Answer:
     """DELETE of one object; a pod that runs on a node ends gracefully, all else at once."""
     options = call.delete_options()
+    old = store.version(resource.key, call.info.namespace, call.info.name).obj
+    check_preconditions(store, resource, old, options)
+    gone, ending = end(store, resource, call, options)
+    if ending or resource.key in _ANSWERED_WITH_OBJECT:
+        return json_answer(200, gone)
+    return json_answer(200, status.success(resource, call.info.name, gone["metadata"]["uid"]))
+
+
+def end(store: Store, resource: Resource, call: Call, options: Object) -> tuple[Object, bool]:
+    """End an object as the options want it: the object, and whether it still has to end."""
     namespace, name = call.info.namespace, call.info.name
-    preconditions = options.get("preconditions") or {}
     old = store.version(resource.key, namespace, name).obj
-    _check_unchanged(resource, old, preconditions.get("resourceVersion"))
-    uid = preconditions.get("uid")
     grace = _grace_seconds(resource, old, call, options)
     if grace > 0:
         ending = store.terminate(
-            resource.key, namespace, name, uid=uid, grace_seconds=grace, dry_run=call.dry_run
+            resource.key, namespace, name, grace_seconds=grace, dry_run=call.dry_run
         )
-        return json_answer(200, ending)
-    gone = store.delete(resource.key, namespace, name, uid=uid, dry_run=call.dry_run)
-    if resource.key in _ANSWERED_WITH_OBJECT:
-        return json_answer(200, gone)
-    return json_answer(200, status.success(resource, name, gone["metadata"]["uid"]))
+        return ending, True
+    return store.delete(resource.key, namespace, name, dry_run=call.dry_run), False
+
+
+def check_preconditions(store: Store, resource: Resource, old: Object, options: Object) -> None:
+    """Raise ApiStatus 409 if the object is not the one that the DeleteOptions are about."""
+    preconditions = options.get("preconditions") or {}
+    _check_unchanged(resource, old, preconditions.get("resourceVersion"))
+    namespace, name = key_of(old)
+    store.check_uid(resource.key, namespace, name, preconditions.get("uid"))
 
 
 def _check_unchanged(resource: Resource, old: Object, number: str | None) -> None:

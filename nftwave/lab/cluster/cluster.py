@@ -8,10 +8,16 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from nftwave.lab.api.backend import NoSuchProgram
-from nftwave.lab.api.faults import API_FAULTS
+from nftwave.lab.api.faults import is_api_fault
 from nftwave.lab.api.server import ApiServer
+from nftwave.lab.cluster.cordons import Cordons
 from nftwave.lab.cluster.daemonset import DaemonSetController
+from nftwave.lab.cluster.disruption import Disruption
+from nftwave.lab.cluster.endpoints import Endpoints
+from nftwave.lab.cluster.following import Controller, follow
 from nftwave.lab.cluster.mischief import Mischief
+from nftwave.lab.cluster.replicas import Replicas
+from nftwave.lab.cluster.scheduler import Scheduler
 from nftwave.lab.cluster.seed import Seed
 from nftwave.lab.kernel.services import ServiceTable
 from nftwave.lab.machinery import status
@@ -81,9 +87,19 @@ class Cluster:
         url = await self.api.start(host, port)
         Seed(self).fill(url, host)
         loop = asyncio.get_running_loop()
+        controllers: tuple[Controller, ...] = (
+            Replicas(self.store),
+            Scheduler(self.store),
+            Disruption(self.store),
+            Endpoints(self.store),
+            Cordons(self.store),
+        )
+        for controller in controllers:
+            controller.look()  # who connects now finds all in order
         self._tasks = [
             loop.create_task(DaemonSetController(self.store, self.pace).run()),
             loop.create_task(self._dispatch()),
+            *(loop.create_task(follow(self.store, self.pace, one)) for one in controllers),
         ]
         return url
 
@@ -102,10 +118,14 @@ class Cluster:
             node = self.nodes.get(pod["spec"].get("nodeName", ""))
             if node:
                 node.kubelet.changed(kind, pod)
+            address = pod["status"].get("podIP")
+            if kind == "DELETED" and address and not pod["spec"].get("hostNetwork"):
+                for one in self.nodes.values():
+                    one.kernel.pod_gone(address)
 
     def inject(self, node: str, name: str) -> None:
         """Begin with a fault of a node, or with node `-` of the cluster or its API server."""
-        if name in API_FAULTS:
+        if is_api_fault(name):
             self.api.faults.inject(name)
             return
         one = self.nodes.get(node)
@@ -115,7 +135,7 @@ class Cluster:
     def clear(self, node: str | None = None, name: str | None = None) -> None:
         """End faults: of all nodes, cluster and API server, of one of them, or one only."""
         if node in {None, "-"}:
-            if name is None or name in API_FAULTS:
+            if name is None or is_api_fault(name):
                 self.api.faults.clear(name)
             self._end(None, self.faults, name)
         for one in self.nodes.values():
@@ -177,5 +197,12 @@ class Cluster:
                 "url": self.api.url,
                 "faults": sorted(self.api.faults.active | self.faults),
             },
-            "nodes": {name: node.as_json() for name, node in self.nodes.items()},
+            "nodes": {
+                name: {**node.as_json(), "unschedulable": self._is_cordoned(name)}
+                for name, node in self.nodes.items()
+            },
         }
+
+    def _is_cordoned(self, node: str) -> bool:
+        found = self.store.get("nodes", None, node)
+        return bool(found and found["spec"].get("unschedulable"))

@@ -8,9 +8,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from nftwave.lab.cluster.placement import eligible
 from nftwave.lab.machinery.status import ApiStatus
 from nftwave.lab.manifests.daemonsets import controller_revision, revision_hash
-from nftwave.lab.manifests.pods import daemon_pod
+from nftwave.lab.manifests.pods import daemon_pod, is_available
 from nftwave.lab.store.events import Recorder
 
 if TYPE_CHECKING:
@@ -117,13 +118,13 @@ class DaemonSetController:
         """Delete old pods: the unavailable at once, others while few enough are unavailable."""
         limit = max_unavailable(strategy, len(nodes))
         by_node = {pod["spec"].get("nodeName"): pod for pod in pods}
-        unavailable = sum(not available(by_node.get(node)) for node in nodes)
+        unavailable = sum(not is_available(by_node.get(node)) for node in nodes)
         candidates = []
         for node in sorted(nodes & set(by_node)):
             pod = by_node[node]
             if pod["metadata"].get("deletionTimestamp") or is_current(pod, revision):
                 continue
-            if available(pod):
+            if is_available(pod):
                 candidates.append(pod)
             else:
                 self._delete(daemon_set, pod)
@@ -145,7 +146,7 @@ class DaemonSetController:
 
     def _write_status(self, daemon_set: Object, revision: str, nodes: set[str]) -> None:
         pods = [pod for pod in self._pods(daemon_set) if pod["spec"].get("nodeName") in nodes]
-        ready = sum(available(pod) for pod in pods)
+        ready = sum(is_available(pod) for pod in pods)
         updated = sum(is_current(pod, revision) for pod in pods)
         unavailable = len(nodes) - ready
         status = {
@@ -164,47 +165,12 @@ class DaemonSetController:
             )
 
 
-def eligible(daemon_set: Object, node: Object) -> bool:
-    """Whether the DaemonSet wants a pod on the node: labels and taints."""
-    spec = daemon_set["spec"]["template"]["spec"]
-    labels = node["metadata"].get("labels", {})
-    if any(labels.get(key) != value for key, value in spec.get("nodeSelector", {}).items()):
-        return False
-    tolerations = spec.get("tolerations", [])
-    return all(
-        any(_tolerates(toleration, taint) for toleration in tolerations)
-        for taint in node["spec"].get("taints", [])
-        if taint["effect"] != "PreferNoSchedule"
-        and not taint["key"].startswith("node.kubernetes.io/")
-    )
-
-
-def _tolerates(toleration: Object, taint: Object) -> bool:
-    if toleration.get("effect") not in {None, "", taint["effect"]}:
-        return False
-    if toleration.get("key") not in {None, "", taint["key"]}:
-        return False
-    return toleration.get("operator") == "Exists" or (
-        toleration.get("value", "") == taint.get("value", "")
-    )
-
-
 def max_unavailable(strategy: Object, nodes: int) -> int:
     """How many pods may be unavailable; per cent are rounded up, and it is one at least."""
     value = strategy.get("rollingUpdate", {}).get("maxUnavailable", 1)
     if isinstance(value, str) and value.endswith("%"):
         value = math.ceil(nodes * int(value[:-1]) / 100)
     return max(int(value), 1)
-
-
-def available(pod: Object | None) -> bool:
-    """Whether the pod is Ready and not ending."""
-    if pod is None or pod["metadata"].get("deletionTimestamp"):
-        return False
-    return any(
-        one["type"] == "Ready" and one["status"] == "True"
-        for one in pod.get("status", {}).get("conditions", ())
-    )
 
 
 def is_current(pod: Object, revision: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -73,9 +73,16 @@ def virtual_servers(
 
 
 def some_connections(
-    ports: Iterable[ServicePort], node_name: str, pod_cidr: str, count: int = 3
+    ports: Iterable[ServicePort],
+    node_name: str,
+    pod_cidr: str,
+    clients: Sequence[str] = (),
+    count: int = 3,
 ) -> list[Connection]:
-    """A few established connections from pods of the node through ClusterIPs."""
+    """Some established connections from pods of the node through ClusterIPs.
+
+    From `clients` in turn; where there are none, from pods that the lab does not have.
+    """
     seed = zlib.crc32(node_name.encode())
     first = ipaddress.ip_network(pod_cidr).network_address
     tcp = [port for port in ports if port.protocol == "tcp" and port.endpoints]
@@ -86,15 +93,41 @@ def some_connections(
         found.append(
             Connection(
                 "TCP",
-                str(first + 10 + place),
+                clients[place % len(clients)] if clients else str(first + 10 + place % 20),
                 32768 + (seed + 7919 * place) % 28000,
                 port.cluster_ip,
                 port.port,
                 backend,
                 backend_port,
-                expires=899 - place * 61,
+                expires=899 - place * 61 % 840,
             )
         )
+    return found
+
+
+def without_pod(
+    connections: Iterable[Connection], address: str, ports: Sequence[ServicePort]
+) -> list[Connection]:
+    """The connections that there are when a pod has gone: its own end.
+
+    Those to it are opened anew, from another port and to another endpoint if there is one.
+    """
+    endpoints = {
+        (port.cluster_ip, port.port): [one for one in port.endpoints if one[0] != address]
+        for port in ports
+    }
+    found = []
+    for one in connections:
+        if one.client == address:
+            continue
+        others = endpoints.get((one.address, one.port), [])
+        if one.backend != address:
+            found.append(one)
+        elif others:
+            backend, backend_port = others[one.client_port % len(others)]
+            renewed = 32768 + (one.client_port + 1 - 32768) % 28000
+            anew = replace(one, client_port=renewed, expires=900)
+            found.append(replace(anew, backend=backend, backend_port=backend_port))
     return found
 
 

@@ -139,6 +139,11 @@ class Kernel:
         for flow in self.flows:
             flow.cut = flow.cut or flow.through == "ipvs"
 
+    def pod_gone(self, address: str) -> None:
+        """A pod somewhere in the cluster has ended."""
+        if any(address in {one.client, one.backend} for one in self.connections):
+            self.connections = ipvs.without_pod(self.connections, address, self.services.ports())
+
     def conntrack_count(self) -> int:
         """Entries in the connection table."""
         if "conntrack-full" in self.faults:

@@ -96,7 +96,7 @@ RESOURCES: tuple[Resource, ...] = (
     ),
     Resource(
         "", "v1", "pods", "Pod", namespaced=True, short_names=("po",),
-        subresources=("exec", "log", "status"), generation=True, categories=_ALL,
+        subresources=("eviction", "exec", "log", "status"), generation=True, categories=_ALL,
     ),
     Resource("", "v1", "serviceaccounts", "ServiceAccount", namespaced=True, short_names=("sa",)),
     Resource(
@@ -109,6 +109,14 @@ RESOURCES: tuple[Resource, ...] = (
         subresources=("status",), generation=True, categories=_ALL,
     ),
     Resource(
+        "apps", "v1", "deployments", "Deployment", namespaced=True, short_names=("deploy",),
+        subresources=("status",), generation=True, categories=_ALL,
+    ),
+    Resource(
+        "apps", "v1", "replicasets", "ReplicaSet", namespaced=True, short_names=("rs",),
+        subresources=("status",), generation=True, categories=_ALL,
+    ),
+    Resource(
         "authorization.k8s.io", "v1", "selfsubjectaccessreviews", "SelfSubjectAccessReview",
         namespaced=False, create_only=True,
     ),
@@ -117,4 +125,8 @@ RESOURCES: tuple[Resource, ...] = (
         upsert=True, unconditional=False,
     ),
     Resource("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice", namespaced=True),
+    Resource(
+        "policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget", namespaced=True,
+        short_names=("pdb",), subresources=("status",), generation=True,
+    ),
 )  # fmt: skip

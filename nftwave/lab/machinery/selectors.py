@@ -84,6 +84,33 @@ def _label_requirement(text: str) -> Callable[[Mapping[str, str]], bool]:
     )
 
 
+def selector_of(spec: Object | None) -> Predicate:
+    """Whether an object's labels satisfy a LabelSelector, as objects carry it.
+
+    One that is empty selects all, none at all nothing (apimachinery, LabelSelectorAsSelector).
+    """
+    if spec is None:
+        return lambda _: False
+    tests = [_equals(key, value) for key, value in (spec.get("matchLabels") or {}).items()]
+    tests += [_expression(one) for one in spec.get("matchExpressions") or ()]
+    return lambda obj: all(test(obj["metadata"].get("labels") or {}) for test in tests)
+
+
+def _equals(key: str, value: str) -> Callable[[Mapping[str, str]], bool]:
+    return lambda labels: labels.get(key) == value
+
+
+def _expression(one: Object) -> Callable[[Mapping[str, str]], bool]:
+    key, values = one["key"], one.get("values") or ()
+    tests: Mapping[str, Callable[[Mapping[str, str]], bool]] = {
+        "In": lambda labels: labels.get(key) in values,
+        "NotIn": lambda labels: labels.get(key) not in values,
+        "Exists": lambda labels: key in labels,
+        "DoesNotExist": lambda labels: key not in labels,
+    }
+    return tests[one["operator"]]
+
+
 def field_selector(resource: Resource, text: str) -> Predicate:
     """Whether an object's fields satisfy `spec.nodeName=x,status.phase!=Failed`.
 

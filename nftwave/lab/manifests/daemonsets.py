@@ -57,16 +57,45 @@ PROXY_TEMPLATE_SPEC: Object = {
 }
 
 
+def log_agent(node: str) -> Object:
+    """DaemonSet logging/log-agent: somebody else's, on one node only."""
+    container = {
+        "name": "log-agent",
+        "image": "docker.io/fluent/fluent-bit:4.0.3",
+        "resources": {},
+        "terminationMessagePath": "/dev/termination-log",
+        "terminationMessagePolicy": "File",
+        "imagePullPolicy": "IfNotPresent",
+    }
+    labels = {"app": "log-agent"}
+    spec = {
+        "containers": [container],
+        "restartPolicy": "Always",
+        "terminationGracePeriodSeconds": 30,
+        "dnsPolicy": "ClusterFirst",
+        "nodeSelector": {"kubernetes.io/hostname": node},
+        "serviceAccountName": "default",
+        "serviceAccount": "default",
+        "hostNetwork": True,
+        "securityContext": {},
+        "schedulerName": "default-scheduler",
+    }
+    return _daemon_set("log-agent", "logging", labels, spec)
+
+
 def kube_proxy(version: str) -> Object:
     """DaemonSet kube-proxy."""
     container = PROXY_TEMPLATE_SPEC["containers"][0]
     image = f"registry.k8s.io/kube-proxy:{version}"
     spec = {**PROXY_TEMPLATE_SPEC, "containers": [{**container, "image": image}]}
-    labels = {"k8s-app": "kube-proxy"}
+    return _daemon_set("kube-proxy", "kube-system", {"k8s-app": "kube-proxy"}, spec)
+
+
+def _daemon_set(name: str, namespace: str, labels: dict[str, str], spec: Object) -> Object:
     return {
         "metadata": {
-            "name": "kube-proxy",
-            "namespace": "kube-system",
+            "name": name,
+            "namespace": namespace,
             "labels": labels,
             "annotations": {"deprecated.daemonset.template.generation": "1"},
         },

@@ -1,4 +1,4 @@
-"""Pods in the recorded shapes: those of a DaemonSet, and those of ordinary workloads."""
+"""Pods in the recorded shapes: those of a DaemonSet, and static ones."""
 
 from __future__ import annotations
 
@@ -101,38 +101,6 @@ def owner_reference(kind: str, metadata: Object) -> Object:
     }
 
 
-def plain_pod(name: str, namespace: str, app: str, node: str, image: str) -> Object:
-    """A pod of an ordinary workload, whose own controller the lab does not have."""
-    return {
-        "metadata": {"name": name, "namespace": namespace, "labels": {"k8s-app": app}},
-        "spec": {
-            "containers": [
-                {
-                    "name": app,
-                    "image": image,
-                    "resources": {},
-                    "terminationMessagePath": "/dev/termination-log",
-                    "terminationMessagePolicy": "File",
-                    "imagePullPolicy": "IfNotPresent",
-                }
-            ],
-            "restartPolicy": "Always",
-            "terminationGracePeriodSeconds": 30,
-            "dnsPolicy": "ClusterFirst",
-            "serviceAccountName": "default",
-            "serviceAccount": "default",
-            "nodeName": node,
-            "securityContext": {},
-            "schedulerName": "default-scheduler",
-            "tolerations": [{"operator": "Exists"}],
-            "priority": 0,
-            "enableServiceLinks": True,
-            "preemptionPolicy": "PreemptLowerPriority",
-        },
-        "status": {"phase": "Pending", "qosClass": "BestEffort"},
-    }
-
-
 def static_pod(component: str, image: str, node: Object) -> Object:
     """The mirror of a control plane's static pod, as kubeadm and kubelet make it."""
     name = node["metadata"]["name"]
@@ -144,25 +112,53 @@ def static_pod(component: str, image: str, node: Object) -> Object:
         "uid": node["metadata"]["uid"],
         "controller": True,
     }
-    made = plain_pod(f"{component}-{name}", "kube-system", component, name, image)
-    metadata = {
-        **made["metadata"],
-        "labels": {"component": component, "tier": "control-plane"},
-        "annotations": {
-            "kubernetes.io/config.hash": digest,
-            "kubernetes.io/config.mirror": digest,
-            "kubernetes.io/config.source": "file",
+    container = {
+        "name": component,
+        "image": image,
+        "resources": {},
+        "terminationMessagePath": "/dev/termination-log",
+        "terminationMessagePolicy": "File",
+        "imagePullPolicy": "IfNotPresent",
+    }
+    return {
+        "metadata": {
+            "name": f"{component}-{name}",
+            "namespace": "kube-system",
+            "labels": {"component": component, "tier": "control-plane"},
+            "annotations": {
+                "kubernetes.io/config.hash": digest,
+                "kubernetes.io/config.mirror": digest,
+                "kubernetes.io/config.source": "file",
+            },
+            "ownerReferences": [owner],
         },
-        "ownerReferences": [owner],
+        "spec": {
+            "containers": [container],
+            "restartPolicy": "Always",
+            "terminationGracePeriodSeconds": 30,
+            "dnsPolicy": "ClusterFirst",
+            "nodeName": name,
+            "securityContext": {},
+            "schedulerName": "default-scheduler",
+            "enableServiceLinks": True,
+            "preemptionPolicy": "PreemptLowerPriority",
+            "hostNetwork": True,
+            "priority": 2000001000,
+            "priorityClassName": "system-node-critical",
+            "tolerations": [{"operator": "Exists", "effect": "NoExecute"}],
+        },
+        "status": {"phase": "Pending", "qosClass": "BestEffort"},
     }
-    spec = {
-        **{key: value for key, value in made["spec"].items() if "serviceAccount" not in key},
-        "hostNetwork": True,
-        "priority": 2000001000,
-        "priorityClassName": "system-node-critical",
-        "tolerations": [{"operator": "Exists", "effect": "NoExecute"}],
-    }
-    return {**made, "metadata": metadata, "spec": spec}
+
+
+def is_available(pod: Object | None) -> bool:
+    """Whether the pod is Ready and not ending."""
+    if pod is None or pod["metadata"].get("deletionTimestamp"):
+        return False
+    return any(
+        one["type"] == "Ready" and one["status"] == "True"
+        for one in pod.get("status", {}).get("conditions", ())
+    )
 
 
 def container_id() -> str:

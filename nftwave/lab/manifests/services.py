@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nftwave.lab.machinery.objects import name_suffix
+from nftwave.lab.manifests.pods import is_available
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 CLUSTER_DNS, API_SERVICE, ECHO = "10.96.0.10", "10.96.0.1", "10.96.0.100"
 ECHO_NODE_PORT = 30080
 HEADLESS = "None"
+SERVICE = "kubernetes.io/service-name"
+# Slices that the EndpointSlice controller made say so.
+MANAGED = {"endpointslice.kubernetes.io/managed-by": "endpointslice-controller.k8s.io"}
 PortSpec = tuple[str, str, int, int]
 """Name, protocol, port, target port."""
 
@@ -25,6 +29,7 @@ class Wanted:
 
     Attributes:
         ingress: addresses that a load balancer gave it.
+        selects: the `k8s-app` of its pods, where that is not its name.
     """
 
     namespace: str
@@ -35,6 +40,7 @@ class Wanted:
     external_ips: tuple[str, ...] = ()
     ingress: tuple[str, ...] = ()
     external_name: str = ""
+    selects: str = ""
 
 
 DNS_PORTS = (("dns", "UDP", 53, 53), ("dns-tcp", "TCP", 53, 53), ("metrics", "TCP", 9153, 9153))
@@ -43,9 +49,11 @@ DNS = Wanted("kube-system", "kube-dns", CLUSTER_DNS, DNS_PORTS)
 ECHOES = Wanted("default", "echo", ECHO, (HTTP,), node_port=ECHO_NODE_PORT)
 # One of each kind that kube-proxy treats in its own way, so that counting is not trivial.
 WEB = Wanted("default", "web", "10.96.0.110", (HTTP,), 31080, ingress=("192.0.2.80",))
-SHOP = Wanted("default", "shop", "10.96.0.120", (HTTP,), external_ips=("192.0.2.90",))
+SHOP = Wanted(
+    "default", "shop", "10.96.0.120", (HTTP,), external_ips=("192.0.2.90",), selects="web"
+)
 MAIL = Wanted("default", "mail", "10.96.0.130", (("", "TCP", 25, 2525),))
-DATABASE = Wanted("default", "db", HEADLESS, (("", "TCP", 5432, 5432),))
+DATABASE = Wanted("default", "db", HEADLESS, (("", "TCP", 5432, 5432),), selects="echo")
 PARTNER = Wanted("default", "partner", "", external_name="partner.example.com")
 
 
@@ -74,6 +82,7 @@ def service(wanted: Wanted) -> Object:
 
 def _served(wanted: Wanted) -> Object:
     external = bool(wanted.node_port or wanted.external_ips)
+    selector = {"k8s-app": wanted.selects or wanted.name}
     kind = "LoadBalancer" if wanted.ingress else "NodePort" if wanted.node_port else "ClusterIP"
     return {
         "ports": [
@@ -93,36 +102,46 @@ def _served(wanted: Wanted) -> Object:
         "ipFamilies": ["IPv4"],
         "ipFamilyPolicy": "SingleStack",
         "internalTrafficPolicy": "Cluster",
-        **({"selector": {"k8s-app": wanted.name}} if wanted.name != "kubernetes" else {}),
+        **({"selector": selector} if wanted.name != "kubernetes" else {}),
         **({"externalTrafficPolicy": "Cluster"} if external else {}),
         **({"externalIPs": list(wanted.external_ips)} if wanted.external_ips else {}),
         **({"allocateLoadBalancerNodePorts": True} if wanted.ingress else {}),
     }
 
 
-def slice_of(wanted: Wanted, addresses: Sequence[str]) -> Object:
-    """The Service's EndpointSlice with these endpoints."""
-    targets: list[Object] = [
-        {"name": port_name, "port": target, "protocol": protocol}
-        for port_name, protocol, _, target in wanted.ports
+def targets(service: Object) -> list[Object]:
+    """The ports of a Service's endpoints."""
+    return [
+        {"name": one.get("name", ""), "port": one["targetPort"], "protocol": one["protocol"]}
+        for one in service["spec"]["ports"]
     ]
-    return endpoint_slice(wanted.namespace, wanted.name, addresses, targets if addresses else [])
 
 
-def endpoint_slice(
-    namespace: str, name: str, addresses: Sequence[str], ports: list[Object]
-) -> Object:
-    """The EndpointSlice of a Service; the one of `kubernetes` has its name, as recorded."""
-    own = name if name == "kubernetes" else f"{name}-{name_suffix()}"
+def endpoint(pod: Object) -> Object:
+    """A pod as an endpoint; one that is ending serves no new connections."""
+    metadata = pod["metadata"]
+    ready, ending = is_available(pod), "deletionTimestamp" in metadata
+    target = {key: metadata[key] for key in ("name", "namespace", "uid")}
+    return {
+        "addresses": [pod["status"]["podIP"]],
+        "conditions": {"ready": ready, "serving": ready or ending, "terminating": ending},
+        "nodeName": pod["spec"]["nodeName"],
+        "targetRef": {"kind": "Pod", **target},
+    }
+
+
+def slice_of(service: Object, endpoints: Sequence[Object]) -> Object:
+    """The Service's EndpointSlice; the one of `kubernetes` has its name, as recorded."""
+    metadata = service["metadata"]
+    name = metadata["name"]
+    by_controller = bool(service["spec"].get("selector"))
     return {
         "metadata": {
-            "name": own,
-            "namespace": namespace,
-            "labels": {"kubernetes.io/service-name": name},
+            "name": f"{name}-{name_suffix()}" if by_controller else name,
+            "namespace": metadata["namespace"],
+            "labels": {SERVICE: name, **(MANAGED if by_controller else {})},
         },
         "addressType": "IPv4",
-        "endpoints": [
-            {"addresses": [address], "conditions": {"ready": True}} for address in addresses
-        ],
-        "ports": ports,
+        "endpoints": list(endpoints),
+        "ports": targets(service) if endpoints else [],
     }

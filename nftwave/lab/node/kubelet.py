@@ -32,6 +32,7 @@ class Kubelet:
     pods: dict[str, PodWorker] = field(default_factory=dict)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
     _recorder: Recorder | None = None
+    _given: int = -1  # place of the address that a pod got last
 
     @property
     def recorder(self) -> Recorder:
@@ -45,6 +46,7 @@ class Kubelet:
         running = ContainerState({"running": {"startedAt": pod["status"]["startTime"]}})
         running.container_id = pod["status"]["containerStatuses"][0]["containerID"]
         worker = PodWorker.of(self, pod, running)
+        worker.pod_ip = pod["status"]["podIP"]
         self.pods[worker.uid] = worker
         if is_kube_proxy(pod):
             worker.proxy = self.node.proxy = self.kube_proxy()
@@ -91,6 +93,19 @@ class Kubelet:
         """End all that runs here; the lab goes down."""
         for task in tuple(self.tasks):
             task.cancel()
+
+    def pod_ip(self, pod: Object) -> str:
+        """An address for a new pod, from the node's range in turn, as host-local IPAM gives it."""
+        if pod["spec"].get("hostNetwork"):
+            return self.node.address
+        taken = {worker.pod_ip for worker in self.pods.values()}
+        # The first address is the gateway's.
+        free = [str(one) for one in self.node.pod_network.hosts()][1:]
+        for _ in free:
+            self._given = (self._given + 1) % len(free)
+            if free[self._given] not in taken:
+                return free[self._given]
+        return ""
 
     def config(self, pod: Object) -> str:
         """config.conf as mounted: the ConfigMap of the pod's volume at this moment."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from typing import TYPE_CHECKING, Any
 
 from nftwave.lab.kernel import nodefiles
@@ -69,6 +70,11 @@ class SimNode:
         self.files = Files(lambda: procfiles.shown(self), nodefiles.is_root_only)
         self.ssh_connections = 0
         self.ssh_commands = 0
+
+    @property
+    def pod_network(self) -> ipaddress.IPv4Network:
+        """The addresses of its pods."""
+        return ipaddress.IPv4Network(self.kernel.pod_cidr)
 
     @property
     def hostname(self) -> str:

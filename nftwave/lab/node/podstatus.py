@@ -38,7 +38,7 @@ def pod_status(pod: Object, container: ContainerState, host_ip: str, pod_ip: str
     return {
         "observedGeneration": pod["metadata"].get("generation", 1),
         "phase": "Running" if pulled else "Pending",
-        "conditions": _conditions(before, container, started, now, sandbox=pulled),
+        "conditions": _conditions(pod, container, started, now, sandbox=pulled),
         "hostIP": host_ip,
         "hostIPs": [{"ip": host_ip}],
         **({"podIP": pod_ip, "podIPs": [{"ip": pod_ip}]} if pod_ip else {}),
@@ -50,9 +50,10 @@ def pod_status(pod: Object, container: ContainerState, host_ip: str, pod_ip: str
 
 
 def _conditions(
-    before: Object, container: ContainerState, started: str, now: str, *, sandbox: bool
+    pod: Object, container: ContainerState, started: str, now: str, *, sandbox: bool
 ) -> list[Object]:
-    old = {one["type"]: one for one in before.get("conditions", [])}
+    old = {one["type"]: one for one in pod.get("status", {}).get("conditions", [])}
+    unready = pod["spec"]["containers"][0]["name"]
     name = ["True", "False"][not container.running]
     found = []
     for kind, value in (
@@ -76,7 +77,7 @@ def _conditions(
         }
         if value == "False" and kind.endswith("Ready"):
             condition["reason"] = "ContainersNotReady"
-            condition["message"] = "containers with unready status: [kube-proxy]"
+            condition["message"] = f"containers with unready status: [{unready}]"
         found.append(condition)
     return found
 

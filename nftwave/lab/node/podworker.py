@@ -30,6 +30,7 @@ class PodWorker:
     namespace: str
     name: str
     container: ContainerState
+    pod_ip: str = ""
     proxy: KubeProxy | None = None
     previous_log: str | None = None
     task: asyncio.Task[None] | None = None
@@ -51,6 +52,7 @@ class PodWorker:
         await self.kubelet.awake()
         await self.kubelet.node.pace.sleep(PREPARE)
         self._report()
+        self.pod_ip = self.kubelet.pod_ip(pod)
         await self._pull(pod)
         await self._keep_running(pod, 0.0)
 
@@ -173,8 +175,7 @@ class PodWorker:
         pod = self.kubelet.store.get("pods", self.namespace, self.name)
         if pod is None or pod["metadata"]["uid"] != self.uid:
             return
-        pod_ip = self.kubelet.node.address if pod["spec"].get("hostNetwork") else ""
-        new = pod_status(pod, self.container, self.kubelet.node.address, pod_ip)
+        new = pod_status(pod, self.container, self.kubelet.node.address, self.pod_ip)
         self.kubelet.store.update(
             "pods", {**pod, "status": new}, manager="kubelet", subresource="status"
         )

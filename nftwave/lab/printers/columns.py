@@ -125,6 +125,19 @@ def _pod_status(field: str) -> Callable[[Object], str]:
     return lambda pod: pod.get("status", {}).get(field) or "<none>"
 
 
+def _replicas(workload: Object) -> int:
+    return int(workload["spec"].get("replicas", 1))
+
+
+def _budgeted(field: str) -> Callable[[Object], str]:
+    return lambda budget: str(budget["spec"].get(field, "N/A"))
+
+
+_TEMPLATE = (
+    _wide("Containers", _containers("name")),
+    _wide("Images", _containers("image")),
+    _wide("Selector", _match_labels),
+)
 DEFAULT_COLUMNS: tuple[Column, ...] = (_NAME, _AGE)
 """For kinds without a row below: custom resources without columns of their own."""
 
@@ -149,9 +162,15 @@ COLUMNS: Mapping[str, tuple[Column, ...]] = {
         Column("Available", _count("numberAvailable"), "integer"),
         Column("Node Selector", _node_selector),
         _AGE,
-        _wide("Containers", _containers("name")),
-        _wide("Images", _containers("image")),
-        _wide("Selector", _match_labels),
+        *_TEMPLATE,
+    ),
+    "deployments.apps": (
+        _NAME,
+        Column("Ready", lambda one: f"{_count('readyReplicas')(one)}/{_replicas(one)}"),
+        Column("Up-to-date", _count("updatedReplicas"), "integer"),
+        Column("Available", _count("availableReplicas"), "integer"),
+        _AGE,
+        *_TEMPLATE,
     ),
     "endpointslices.discovery.k8s.io": (
         _NAME,
@@ -194,6 +213,13 @@ COLUMNS: Mapping[str, tuple[Column, ...]] = {
         _wide("Kernel-Version", nodecolumns.info("kernelVersion")),
         _wide("Container-Runtime", nodecolumns.info("containerRuntimeVersion")),
     ),
+    "poddisruptionbudgets.policy": (
+        _NAME,
+        Column("Min Available", _budgeted("minAvailable")),
+        Column("Max Unavailable", _budgeted("maxUnavailable")),
+        Column("Allowed Disruptions", _count("disruptionsAllowed"), "integer"),
+        _AGE,
+    ),
     "pods": (
         _NAME,
         Column("Ready", podcolumns.ready),
@@ -204,6 +230,14 @@ COLUMNS: Mapping[str, tuple[Column, ...]] = {
         _wide("Node", lambda pod: pod["spec"].get("nodeName") or "<none>"),
         _wide("Nominated Node", _pod_status("nominatedNodeName")),
         _wide("Readiness Gates", podcolumns.readiness_gates),
+    ),
+    "replicasets.apps": (
+        _NAME,
+        Column("Desired", _replicas, "integer"),
+        Column("Current", _count("replicas"), "integer"),
+        Column("Ready", _count("readyReplicas"), "integer"),
+        _AGE,
+        *_TEMPLATE,
     ),
     "services": (
         _NAME,

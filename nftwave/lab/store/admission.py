@@ -61,8 +61,10 @@ def _check_name(resource: Resource, obj: Object) -> None:
 # What an object is nothing without, by kind.
 _REQUIRED: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "daemonsets.apps": (("spec", "selector"), ("spec", "template", "spec", "containers")),
+    "deployments.apps": (("spec", "selector"), ("spec", "template", "spec", "containers")),
     "events": (("involvedObject",),),
     "pods": (("spec", "containers"),),
+    "replicasets.apps": (("spec", "selector"), ("spec", "template", "spec", "containers")),
     "services": (("spec", "ports"),),
 }
 
@@ -166,7 +168,32 @@ def _with_template_generation(old: Object | None, new: Object) -> Object:
     return {**new, "metadata": ordered_metadata(metadata)}
 
 
+def _workload(_resource: Resource, _old: Object | None, new: Object) -> Object:
+    return {**new, "spec": {"replicas": 1, **new["spec"]}}
+
+
+def _node(_resource: Resource, _old: Object | None, new: Object) -> Object:
+    """What Go's JSON leaves out: a node that is schedulable says nothing of it."""
+    spec = new.get("spec") or {}
+    said = {key: value for key, value in spec.items() if value or key not in _OMITTED_OF_NODES}
+    return new if said == spec else {**new, "spec": said}
+
+
+def _budget(resource: Resource, _old: Object | None, new: Object) -> Object:
+    spec = new.get("spec") or {}
+    if "minAvailable" in spec and "maxUnavailable" in spec:
+        message = "Invalid value: minAvailable and maxUnavailable cannot be both set"
+        cause = Cause("FieldValueInvalid", message, "spec")
+        raise status.invalid(resource, new["metadata"]["name"], [cause])
+    return new
+
+
+_OMITTED_OF_NODES = frozenset({"taints", "unschedulable"})
 _RULES: Mapping[str, Rule] = {
     "configmaps": _config_map,
     "daemonsets.apps": _daemon_set,
+    "deployments.apps": _workload,
+    "nodes": _node,
+    "poddisruptionbudgets.policy": _budget,
+    "replicasets.apps": _workload,
 }

@@ -184,6 +184,10 @@ class Store:
             version = self.version(resource, namespace, name)
         return self._commit(resource, "DELETED", version.obj).obj
 
+    def check_uid(self, resource: str, namespace: str | None, name: str, uid: str | None) -> None:
+        """Raise ApiStatus 409 if an object has another uid than that, 404 if it is gone."""
+        self._checked(resource, namespace, name, uid)
+
     def subscribe(self, *resources: str, limit: int | None = None) -> Subscription:
         """Follow changes of these resources from now on; `limit` bounds how many may wait."""
         subscription = Subscription(self._unsubscribe, limit)
