@@ -1,5 +1,6 @@
 """The verdict on a node with a real kernel: recorded rules, real connections, a real gap."""
 
+import select
 import subprocess
 import sys
 import time
@@ -10,6 +11,7 @@ from nftwave.evidence import Expected, Look, ProxyLog, Standing, judge
 from nftwave.node.facts import Attempt, ServicePort
 from nftwave.node.meter import Meter
 from nftwave.serving.index import Index
+from nftwave.serving.virtual import by_family
 from tests.facts import pod
 from tests.node.probing import probe
 from tests.node.recorded import RECORDINGS
@@ -45,7 +47,7 @@ def serving(node):
     run(*inside, "addr", "add", "192.168.77.1/32", "dev", "lo")
     run(*inside, "route", "add", "10.96.0.0/12", "dev", "sink")
     server = node.inside(
-        sys.executable, "-c", LISTENER, "192.168.77.1", "6443", stdout=subprocess.PIPE
+        sys.executable, "-c", LISTENER, "192.168.77.1", "6443", stdout=subprocess.PIPE, bufsize=0
     )
     node.children.append(server)
     assert server.stdout.readline() == b"listening\n"
@@ -55,6 +57,9 @@ def serving(node):
 
 def wait_for_connections(node):
     """Until the loop on the node has connected a few times more."""
+    # What earlier tests connected is not the loop's doing.
+    while select.select([node.accepted], [], [], 0)[0]:
+        node.accepted.readline()
     for _ in range(5):
         assert node.accepted.readline() == b"accepted\n"
 
@@ -80,19 +85,22 @@ def services():
     return index
 
 
-def verdict(facts):
+def verdict(facts, mode="nftables"):
     index = services()
+    maps = facts.service_ips, facts.no_endpoints
+    held, rejected = maps if mode == "nftables" else by_family(facts.virtual_servers)
     log = ProxyLog.read((RECORDINGS / "nftables" / "kube-proxy.log.txt").read_text())
     the_pod = pod(started=facts.process_started)
     look = Look(
         facts,
         the_pod,
         log,
-        index.compare("n", facts.service_ips, facts.no_endpoints, since=1e12),
+        index.compare("n", held, rejected, since=1e12),
         index.foreign(facts.virtual_servers),
         {KUBERNETES: "default/kubernetes"},
+        index.cluster_ips(since=1e12),
     )
-    return judge("n", look, Expected((KUBERNETES,)), at=0.0)
+    return judge("n", look, Expected((KUBERNETES,), mode=mode), at=0.0)
 
 
 def test_a_migrated_node_is_verified_by_what_its_kernel_does(serving, near):
@@ -129,6 +137,51 @@ def test_a_service_that_the_kernel_rejects_though_it_has_endpoints_fails_the_nod
         rules(serving, "delete", "element", "ip", "kube-proxy", "no-endpoint-services", key)
     assert [e.name for e in found.against()] == ["no-endpoint-services ip"]
     assert "default/echo" in found.why()
+
+
+@pytest.fixture
+def kube_ipvs0(serving):
+    """The interface as the ipvs proxier makes it: down, and every ClusterIP on it."""
+    inside = ("ip", "-n", serving.name)
+    run(*inside, "link", "add", "kube-ipvs0", "type", "veth", "peer", "name", "ipvs0-peer")
+    for address in ("10.96.0.1", "10.96.0.100"):
+        run(*inside, "addr", "add", f"{address}/32", "dev", "kube-ipvs0")
+    yield
+    run(*inside, "link", "del", "kube-ipvs0")
+
+
+def back_in_ipvs(near, *names):
+    found = verdict(looked(near), "ipvs")
+    return [(e.standing, e.seen) for e in found.evidence if e.name in names]
+
+
+def test_on_the_way_back_the_kernel_tells_whether_the_tables_are_gone(serving, near):
+    left = (Standing.FAILED, "there: ip kube-proxy, ip6 kube-proxy")
+    assert back_in_ipvs(near, "nftables tables gone") == [left]
+    try:
+        rules(serving, "delete", "table", "ip", "kube-proxy")
+        left = (Standing.FAILED, "there: ip6 kube-proxy")
+        assert back_in_ipvs(near, "nftables tables gone") == [left]
+        rules(serving, "delete", "table", "ip6", "kube-proxy")
+        assert back_in_ipvs(near, "nftables tables gone") == [(Standing.VERIFIED, "gone")]
+    finally:
+        serving.loads("flush ruleset")
+        serving.loads(recorded_ruleset())
+
+
+def test_on_the_way_back_the_kernel_tells_which_cluster_ips_are_there(serving, near, kube_ipvs0):
+    full = (Standing.VERIFIED, "there, with 2 of 2 ClusterIPs")
+    assert back_in_ipvs(near, "kube-ipvs0") == [full]
+    run("ip", "-n", serving.name, "addr", "del", "10.96.0.100/32", "dev", "kube-ipvs0")
+    lacking = "there, with 1 of 2 ClusterIPs, without default/echo (10.96.0.100)"
+    assert back_in_ipvs(near, "kube-ipvs0") == [(Standing.FAILED, lacking)]
+
+
+def test_in_ipvs_mode_a_kernel_without_virtual_servers_fails_the_node(serving, near):
+    found = dict(zip(("ip", "ip6"), back_in_ipvs(near, "Services ip", "Services ip6"), strict=True))
+    assert found["ip"][0] is Standing.FAILED
+    assert found["ip"][1].startswith("0 of 2 Service ports have a virtual server")
+    assert back_in_ipvs(near, "kube-ipvs0") == [(Standing.FAILED, "not there")]
 
 
 def test_the_gap_while_the_tables_are_gone_is_measured(serving, near):
