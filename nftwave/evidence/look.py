@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from nftwave.node.facts import Family, NodeFacts, ServicePort, Unknown
+from nftwave.serving.virtual import by_family
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from nftwave.kube.objects import ProxyPod
     from nftwave.node.facts import Labelled, VirtualServer
     from nftwave.serving.compare import Comparison
+    from nftwave.serving.virtual import Ports
 
 NOT_COMPARED = Unknown("the API's Services were not read")
 SYNC_PER_SERVICE = 16 * 60 / 44_000
@@ -100,6 +103,12 @@ class Seen:
             if not isinstance(samples, Unknown):
                 found |= {family for family in samples if family != "any"}
         return frozenset(found)
+
+    @cached_property
+    def balanced(self) -> Ports | Unknown:
+        """Service ports that have a virtual server, by family."""
+        servers = self.facts.virtual_servers
+        return servers if isinstance(servers, Unknown) else by_family(servers)[0]
 
     @property
     def age(self) -> float | None:

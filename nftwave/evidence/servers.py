@@ -13,7 +13,6 @@ from nftwave.evidence.holding import NOT_READ, SHOWN, Holding, few, missing
 from nftwave.evidence.look import family_of
 from nftwave.evidence.model import Evidence, Standing
 from nftwave.node.facts import Unknown
-from nftwave.serving.virtual import by_family
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -44,13 +43,12 @@ def services(seen: Seen, family: Family) -> Iterable[Evidence]:
 
 
 def _held(seen: Seen, family: Family) -> Holding:
-    servers = seen.facts.virtual_servers
-    ports = servers if isinstance(servers, Unknown) else by_family(servers)[0][family]
+    held = seen.balanced
     return Holding(
         name=f"virtual servers {family}",
         unit="virtual servers",
         place="have a virtual server",
-        ports=ports,
+        ports=held if isinstance(held, Unknown) else held[family],
         command=seen.facts.commands.get("virtual_servers", ""),
     )
 
