@@ -7,6 +7,8 @@ from nftwave.lab.cluster.mischief import CLUSTER_FAULTS, CONTROL_PLANE_FAULTS
 from nftwave.lab.manifests.nodes import CONTROL_PLANE_NAME
 
 NODE_FAULTS = {
+    "always-busy": "200 more established connections through ipvs, as long as the fault is there",
+    "busy": "200 more established connections through ipvs, which end within 20 seconds",
     "conntrack-full": "the connection table is 98 % full",
     "crashloop": "kube-proxy dies right after its start in nftables mode, whatever the node has",
     "early-flip": "kube-proxy is killed and starts again by itself once the ConfigMap has changed",
@@ -15,6 +17,7 @@ NODE_FAULTS = {
     "host-key-changed": "the node shows another SSH host key than the one in known_hosts",
     "image-pull": "the image of new pods cannot be pulled: ErrImagePull, ImagePullBackOff",
     "image-without-nft": "kube-proxy's image has no nft: it wipes ipvs, then crash-loops",
+    "ipvs-empty": "back in ipvs mode all says that it is well, and no virtual server comes",
     "ipvs-left": "the change leaves ipvs, its virtual servers and kube-ipvs0 beside the tables",
     "log-without-tables": "log, metrics and health say that all is well, and no table is there",
     "map-keys-missing": "the ClusterIP of default/kubernetes is missing in the tables",
@@ -30,6 +33,7 @@ NODE_FAULTS = {
     "ssh-hangs": "SSH takes connections and says nothing",
     "ssh-refused": "nobody listens on the SSH port",
     "stale-tables": "the tables are those of a dead kube-proxy; the one that runs never syncs",
+    "tables-stay": "back in ipvs mode kube-proxy's nftables tables stay beside ipvs",
     "tables-without-services": "the tables are there, and their maps are empty",
 }
 FAULTS = NODE_FAULTS | CLUSTER_FAULTS | CONTROL_PLANE_FAULTS | dict(API_FAULTS)

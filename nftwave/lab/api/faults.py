@@ -80,16 +80,14 @@ class Fault:
         self.met += 1
         if self.period:
             return self.met % self.period == 0
-        return self.met >= self.place
+        return self.place <= self.met < self.place + self.count
 
 
 def parse(spoken: str) -> Fault:
     """The fault that somebody asks for; ValueError if there is none such."""
     match = _SPOKEN.fullmatch(spoken)
     if match is None:
-        raise ValueError(
-            f"{spoken!r} is no fault of the API: say NAME[:1/N|:N|:#N][@VERB/RESOURCE]"
-        )
+        raise ValueError(f"{spoken!r} is no API fault: say NAME[:1/N|:N|:#N][@VERB/RESOURCE]")
     if match["name"] not in API_FAULTS:
         raise ValueError(f"no such API fault: {match['name']}; there are {', '.join(API_FAULTS)}")
     limited = match["count"] or match["place"]
@@ -166,6 +164,6 @@ class ApiFaults:
         return None
 
     def _drop_if_over(self, spoken: str, fault: Fault) -> None:
-        # Who waits in a fault that has hit its last request is let go by `clear` all the same.
+        # One that hangs stays, so that `clear` finds it and lets its requests go.
         if fault.is_over and fault.name != "api-hang":
             self._faults.pop(spoken, None)

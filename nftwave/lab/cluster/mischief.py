@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from nftwave.lab.cluster import upgrade
+from nftwave.lab.cluster.busy import Busy
 from nftwave.lab.cluster.earlyflip import EarlyFlip
 from nftwave.lab.cluster.gitops import GitOps
 from nftwave.lab.cluster.nodecontroller import show_fault
@@ -20,6 +21,7 @@ CLUSTER_FAULTS = {
 CONTROL_PLANE_FAULTS = {
     upgrade.FAULT: "a control plane is one patch release ahead, and kube-proxy's image is not",
 }
+BUSY = {"busy": True, "always-busy": False}  # whether it passes
 FOREIGN = VirtualServer("tcp", "192.0.2.10", 80, "rr", (("192.0.2.21", 8080),))
 
 
@@ -48,6 +50,8 @@ class Mischief:
             self._running[place] = GitOps(cluster.store, cluster.pace)
         elif name == "early-flip" and node:
             self._running[place] = EarlyFlip(cluster.store, node, cluster.pace)
+        elif name in BUSY and node:
+            self._running[place] = Busy(node, cluster.pace, fades=BUSY[name])
         elif name == "foreign-ipvs" and node:
             node.kernel.add_foreign(FOREIGN)
         else:

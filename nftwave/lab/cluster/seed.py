@@ -70,13 +70,8 @@ class Seed:
         self._fill_shop()
         for node in self._cluster.nodes.values():
             ports = self._cluster.services.ports()
-            clients = [
-                worker.pod_ip
-                for worker in node.kubelet.pods.values()
-                if worker.pod_ip != node.address
-            ]
             node.kernel.connections = ipvs.some_connections(
-                ports, node.name, node.kernel.pod_cidr, clients
+                ports, node.name, node.kernel.pod_cidr, node.kubelet.pod_addresses()
             )
 
     def _fill_services(self, host: str, port: int) -> None:

@@ -77,17 +77,18 @@ def some_connections(
     node_name: str,
     pod_cidr: str,
     clients: Sequence[str] = (),
-    count: int = 3,
+    places: Iterable[int] = range(3),
 ) -> list[Connection]:
     """Some established connections from pods of the node through ClusterIPs.
 
-    From `clients` in turn; where there are none, from pods that the lab does not have.
+    From `clients` in turn; where there are none, from pods that the lab does not have. Other
+    `places` give other connections.
     """
     seed = zlib.crc32(node_name.encode())
     first = ipaddress.ip_network(pod_cidr).network_address
     tcp = [port for port in ports if port.protocol == "tcp" and port.endpoints]
     found = []
-    for place in range(count if tcp else 0):
+    for place in places if tcp else ():
         port = tcp[(seed + place) % len(tcp)]
         backend, backend_port = port.endpoints[(seed + place) % len(port.endpoints)]
         found.append(

@@ -94,6 +94,11 @@ class Kubelet:
         for task in tuple(self.tasks):
             task.cancel()
 
+    def pod_addresses(self) -> list[str]:
+        """Those of its pods that are not on the node's own network."""
+        addresses = (worker.pod_ip for worker in self.pods.values())
+        return [one for one in addresses if one and one != self.node.address]
+
     def pod_ip(self, pod: Object) -> str:
         """An address for a new pod, from the node's range in turn, as host-local IPAM gives it."""
         if pod["spec"].get("hostNetwork"):

@@ -31,8 +31,10 @@ WIPE = 0.5
 FIRST_SYNC = (3.0, 11.0)  # after the start, IPv4
 SECOND_FAMILY = 1.5
 SLOW = 10
-# Faults of a kube-proxy that never gets to its first sync; the last two find tables there.
+# Faults of a kube-proxy that never gets to its first sync in nftables mode; the last two find
+# tables there.
 NEVER_SYNCS = frozenset({"never-syncs", "stale-tables", "other-process"})
+WAY_BACK = frozenset({"ipvs-empty", "tables-stay"})
 TABLES_OF_OTHERS = frozenset({"stale-tables", "other-process"})
 IPVS_DEPRECATED_IN = 35  # minor version
 
@@ -99,7 +101,7 @@ class KubeProxy:
         if obstacle:
             self.log.die(obstacle)
             return 1
-        if self.config.mode != "nftables":
+        if self.config.mode != "nftables" and "tables-stay" not in self.faults:
             # The other modes clean up after nftables when they start (Kubernetes source).
             self.kernel.proxy_families = []
         self.serving = True
@@ -155,14 +157,25 @@ class KubeProxy:
                     self.log.add(klog.FIRST_SYNC[family])
                     self.kernel.proxy_families = [*self.kernel.proxy_families, family]
                 self.kernel.proxy_settings = config.settings
-            elif config.mode == "ipvs":
+            elif config.mode == "ipvs" and "ipvs-empty" not in self.faults:
                 self.kernel.start_ipvs(config.scheduler)
             self.synced[name] = time.time()
             await self.pace.sleep(SECOND_FAMILY)
+        if config.mode == "ipvs":
+            await self._put_right(config)
+
+    async def _put_right(self, config: Config) -> None:
+        """The faults of the way back, and what is made good when they are cleared."""
+        while WAY_BACK & set(self.faults):
+            await self.pace.sleep(1)
+        self.kernel.start_ipvs(config.scheduler)
+        self.kernel.proxy_families = []
 
     async def _meet_others(self, config: Config) -> None:
         """The faults of a process that never syncs; tables may be there without it."""
-        if config.mode == "nftables" and TABLES_OF_OTHERS & set(self.faults):
+        if config.mode != "nftables":
+            return
+        if TABLES_OF_OTHERS & set(self.faults):
             if "other-process" in self.faults:
                 self.kernel.follow()
             self.kernel.proxy_families = ["ip", "ip6"]

@@ -14,6 +14,7 @@ import yaml
 from typer.testing import CliRunner
 
 from nftwave.lab.cli import app
+from nftwave.lab.faults import FAULTS
 from nftwave.lab.launch import Lab, running_lab
 
 
@@ -116,7 +117,7 @@ def test_a_mistake_in_a_fault_of_the_start_is_said_before_anything_runs(director
 
 def test_faults_lists_each_with_one_line():
     lines = lab("faults").output.splitlines()
-    assert len(lines) == 29
+    assert len(lines) == len(FAULTS)
     assert all(len(line.split(maxsplit=1)) == 2 for line in lines)
 
 
