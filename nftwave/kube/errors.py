@@ -113,6 +113,7 @@ def from_answer(
     """The error for an answer with an HTTP status of 400 or more."""
     told = _status_object(body)
     text = str(told.get("message") or body.decode(errors="replace").strip() or "no message")
+    text += _budget(told)
     what = f"the API server answered {status}: {text[:MESSAGE_LIMIT]}"
     reason = str(told.get("reason") or "")
     kind, next_step = _BY_STATUS.get(status, (ApiError, None))
@@ -132,6 +133,13 @@ def from_answer(
             next_step="run the same command again when the API server is well",
         )
     return kind(what, cluster=cluster, status=status, reason=reason, next_step=next_step)
+
+
+def _budget(told: dict[str, Any]) -> str:
+    """What an Eviction's refusal says of the PodDisruptionBudget: the message does not name it."""
+    causes = (told.get("details") or {}).get("causes") or ()
+    why = [c.get("message", "") for c in causes if c.get("reason") == "DisruptionBudget"]
+    return "".join(f" {one}" for one in why)
 
 
 def _seconds(retry_after: str | None) -> float:

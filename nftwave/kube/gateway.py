@@ -226,6 +226,7 @@ class Gateway:
         namespace: str | None,
         *,
         labels: str = "",
+        fields: str = "",
         resource_version: str,
         seconds: float,
     ) -> Iterator[tuple[str, Object]]:
@@ -243,6 +244,8 @@ class Gateway:
         }
         if labels:
             query["labelSelector"] = labels
+        if fields:
+            query["fieldSelector"] = fields
         path = resource.path(namespace)
         response = self._send(
             "GET", path, query, timeout=(CONNECT_TIMEOUT, seconds + CONNECT_TIMEOUT)

@@ -43,6 +43,7 @@ class Mirror:
         namespace: str | None = None,
         *,
         labels: str = "",
+        fields: str = "",
         put: Callable[[Object], None],
         remove: Callable[[Key], None],
     ) -> None:
@@ -50,6 +51,7 @@ class Mirror:
         self._resource = resource
         self._namespace = namespace
         self._labels = labels
+        self._fields = fields
         self._put = put
         self._remove = remove
         self._known: set[Key] = set()
@@ -78,7 +80,9 @@ class Mirror:
         return 0.0 if since is None else time.monotonic() - since
 
     def _list(self) -> Listing:
-        return self._gateway.list(self._resource, self._namespace, labels=self._labels)
+        return self._gateway.list(
+            self._resource, self._namespace, labels=self._labels, fields=self._fields
+        )
 
     def _take(self, listing: Listing) -> str:
         now = {_key(item) for item in listing.items}
@@ -111,6 +115,7 @@ class Mirror:
             self._resource,
             self._namespace,
             labels=self._labels,
+            fields=self._fields,
             resource_version=version,
             seconds=TICK,
         ):
