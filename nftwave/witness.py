@@ -15,7 +15,7 @@ from nftwave.kube.objects import KUBE_PROXY_LABEL, KUBE_SYSTEM, ProxyPod
 from nftwave.kube.resources import ENDPOINT_SLICES, PODS, SERVICES
 from nftwave.node.facts import Unknown
 from nftwave.serving.index import Index
-from nftwave.serving.virtual import by_family
+from nftwave.serving.virtual import by_family, without_real_servers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -107,9 +107,11 @@ class Witness:
         if unknown is not None:
             return unknown
         if mode == "ipvs":
-            servers = facts.virtual_servers
-            held, bare = by_family(() if isinstance(servers, Unknown) else servers)
-            return self._index.compare(node, held, bare, since=since)
+            told = facts.virtual_servers
+            servers = () if isinstance(told, Unknown) else told
+            return self._index.compare(
+                node, by_family(servers), without_real_servers(servers), since=since
+            )
         return self._index.compare(node, facts.service_ips, facts.no_endpoints, since=since)
 
     def foreign(self, facts: NodeFacts) -> tuple[VirtualServer, ...] | Unknown:

@@ -10,7 +10,7 @@ from nftwave.node.facts import Attempt, Health, ServicePort, Unknown, VirtualSer
 from nftwave.node.parse import COMMANDS, parse
 from nftwave.serving.compare import Comparison, Named
 from nftwave.serving.index import Index
-from nftwave.serving.virtual import by_family
+from nftwave.serving.virtual import by_family, without_real_servers
 from tests.facts import KUBERNETES, NEW_UID, STARTED, in_ipvs, migrated, pod
 from tests.node.recorded import MARK, answer
 from tests.serving.cluster import endpoint, endpoint_slice, service
@@ -258,7 +258,7 @@ def recorded_verdict(recordings, tables):
     )
     log = ProxyLog.read((recordings / "node" / "ipvs" / "kube-proxy.log.txt").read_text())
     index = recorded_services()
-    held, bare = by_family(facts.virtual_servers)
+    held, bare = by_family(facts.virtual_servers), without_real_servers(facts.virtual_servers)
     return verdict(
         facts,
         pod(started=found.process_started),

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from nftwave.evidence.look import Seen
     from nftwave.node.facts import Family, ServicePort
     from nftwave.serving.compare import Named
+    from nftwave.serving.virtual import Plain
 
 SHOWN = 3
 """Services that a piece of evidence names; the rest is counted."""
@@ -36,7 +37,7 @@ class Holding:
     name: str
     unit: str
     place: str
-    ports: frozenset[ServicePort] | Unknown | None
+    ports: frozenset[ServicePort] | frozenset[Plain] | Unknown | None
     command: str
 
 

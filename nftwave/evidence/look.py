@@ -108,7 +108,7 @@ class Seen:
     def balanced(self) -> Ports | Unknown:
         """Service ports that have a virtual server, by family."""
         servers = self.facts.virtual_servers
-        return servers if isinstance(servers, Unknown) else by_family(servers)[0]
+        return servers if isinstance(servers, Unknown) else by_family(servers)
 
     @property
     def age(self) -> float | None:

@@ -80,7 +80,11 @@ class NodeVerdict:
         """One line: what is against it, or how much is for it."""
         against = self.against()
         if against:
-            return "; ".join(f"{e.name}: {e.seen}" for e in against)
+            # By exec many pieces are unknown for one and the same reason: it is told once.
+            named: dict[str, list[str]] = {}
+            for one in against:
+                named.setdefault(one.seen, []).append(one.name)
+            return "; ".join(f"{', '.join(names)}: {seen}" for seen, names in named.items())
         held = sum(e.standing is Standing.VERIFIED for e in self.evidence)
         warnings = ", ".join(e.name for e in self.warnings())
         told = f"{held} pieces of evidence for {self.mode} mode hold"

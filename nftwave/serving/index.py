@@ -11,6 +11,7 @@ import time
 from typing import TYPE_CHECKING
 
 from nftwave.foreign import Strangers
+from nftwave.node.facts import ServicePort
 from nftwave.services import REACH, ServiceView, to_reach
 from nftwave.serving.compare import Comparison, Named
 from nftwave.serving.endpoints import SliceView
@@ -20,9 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from nftwave.kube.resources import Object
-    from nftwave.node.facts import Family, ServicePort, Unknown, VirtualServer
+    from nftwave.node.facts import Family, Unknown, VirtualServer
+    from nftwave.serving.virtual import Plain
 
-    Held = Mapping[Family, frozenset[ServicePort] | Unknown | None]
+    Held = Mapping[Family, frozenset[ServicePort] | frozenset[Plain] | Unknown | None]
 
 Key = tuple[str, str]
 """Namespace and name."""
@@ -139,8 +141,8 @@ class Index:
         self,
         node: str,
         family: Family,
-        held: frozenset[ServicePort],
-        rejected: frozenset[ServicePort],
+        held: frozenset[Plain],
+        rejected: frozenset[Plain],
         changing: set[ServicePort],
     ) -> Comparison:
         common = self._everywhere[family]
@@ -151,11 +153,9 @@ class Index:
         surprise = (rejected & (common.keys() | served.keys())) - may_reject
         stale = held - common.keys() - served.keys()
 
-        def named(ports: Iterable[ServicePort]) -> tuple[Named, ...]:
-            return tuple(
-                Named(p, common.get(p) or served.get(p) or "no Service")
-                for p in sorted(set(ports) - changing)
-            )
+        def named(ports: Iterable[Plain]) -> tuple[Named, ...]:
+            found = map(ServicePort._make, sorted(set(ports) - changing))
+            return tuple(Named(p, common.get(p) or served.get(p) or "no Service") for p in found)
 
         return Comparison(
             expected=len(common) + len(served.keys() - common.keys()),
@@ -209,5 +209,5 @@ def _family(port: ServicePort) -> Family:
     return "ip6" if ":" in port.address else "ip"
 
 
-def _plain(held: frozenset[ServicePort] | Unknown | None) -> frozenset[ServicePort]:
+def _plain(held: frozenset[ServicePort] | frozenset[Plain] | Unknown | None) -> frozenset[Plain]:
     return held if isinstance(held, frozenset) else frozenset()

@@ -11,30 +11,28 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nftwave.node.facts import ServicePort
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from nftwave.node.facts import Family, VirtualServer
 
-    Ports = Mapping[Family, frozenset[ServicePort]]
+    Ports = Mapping[Family, frozenset["Plain"]]
+
+Plain = tuple[str, str, int]
+"""Address, protocol and port. It equals a ServicePort and is made in a tenth of the time: ten
+thousand Services on a thousand nodes make ten million."""
 
 
-def by_family(servers: Iterable[VirtualServer]) -> tuple[Ports, Ports]:
-    """All virtual servers, and those without a real server; those by firewall mark left out."""
-    held: dict[Family, set[ServicePort]] = {"ip": set(), "ip6": set()}
-    bare: dict[Family, set[ServicePort]] = {"ip": set(), "ip6": set()}
-    for one in servers:
-        if one.protocol == "fwm":
-            continue
-        family: Family = "ip6" if ":" in one.address else "ip"
-        port = ServicePort(one.address, one.protocol, one.port)
-        held[family].add(port)
-        if not one.backends:
-            bare[family].add(port)
-    return _frozen(held), _frozen(bare)
+def by_family(servers: Iterable[VirtualServer]) -> Ports:
+    """What has a virtual server; those by firewall mark have no address and are left out."""
+    # One comprehension a family, without a function call in it: see above.
+    named = [one for one in servers if one.protocol != "fwm"]
+    return {
+        "ip": frozenset([(s.address, s.protocol, s.port) for s in named if ":" not in s.address]),
+        "ip6": frozenset([(s.address, s.protocol, s.port) for s in named if ":" in s.address]),
+    }
 
 
-def _frozen(ports: Mapping[Family, set[ServicePort]]) -> Ports:
-    return {family: frozenset(found) for family, found in ports.items()}
+def without_real_servers(servers: Iterable[VirtualServer]) -> Ports:
+    """What has a virtual server that leads nowhere."""
+    return by_family([one for one in servers if not one.backends])

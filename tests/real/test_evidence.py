@@ -11,7 +11,7 @@ from nftwave.evidence import Expected, Look, ProxyLog, Standing, judge
 from nftwave.node.facts import Attempt, ServicePort
 from nftwave.node.meter import Meter
 from nftwave.serving.index import Index
-from nftwave.serving.virtual import by_family
+from nftwave.serving.virtual import by_family, without_real_servers
 from tests.facts import pod
 from tests.node.probing import probe
 from tests.node.recorded import RECORDINGS
@@ -87,8 +87,10 @@ def services():
 
 def verdict(facts, mode="nftables"):
     index = services()
-    maps = facts.service_ips, facts.no_endpoints
-    held, rejected = maps if mode == "nftables" else by_family(facts.virtual_servers)
+    held, rejected = facts.service_ips, facts.no_endpoints
+    if mode == "ipvs":
+        servers = facts.virtual_servers
+        held, rejected = by_family(servers), without_real_servers(servers)
     log = ProxyLog.read((RECORDINGS / "nftables" / "kube-proxy.log.txt").read_text())
     the_pod = pod(started=facts.process_started)
     look = Look(
