@@ -45,6 +45,7 @@ class Permission:
 
 
 _SYSTEM = "kube-system"
+_COORDINATION = "coordination.k8s.io"
 _CALICO, _OPERATOR = "crd.projectcalico.org", "operator.tigera.io"
 
 PERMISSIONS: tuple[Permission, ...] = (
@@ -63,6 +64,10 @@ PERMISSIONS: tuple[Permission, ...] = (
     Permission("get", "clusterinformations", name="default", group=_CALICO),
     Permission("get", "felixconfigurations", name="default", group=_CALICO),
     Permission("get", "installations", name="default", group=_OPERATOR),
+    # The lock: one process at a time works on a cluster.
+    Permission("get", "leases", _SYSTEM, "nftwave", _COORDINATION),
+    Permission("update", "leases", _SYSTEM, "nftwave", _COORDINATION),
+    Permission("create", "leases", _SYSTEM, group=_COORDINATION),
     # kube-proxy's configuration is replaced, and the ledger is kept beside it.
     Permission("get", "configmaps", _SYSTEM, "kube-proxy"),
     Permission("update", "configmaps", _SYSTEM, "kube-proxy"),
@@ -74,9 +79,11 @@ PERMISSIONS: tuple[Permission, ...] = (
     Permission("patch", "daemonsets", _SYSTEM, "kube-proxy", "apps"),
     Permission("watch", "daemonsets", _SYSTEM, group="apps"),
     Permission("list", "controllerrevisions", _SYSTEM, group="apps"),
-    # kube-proxy's pods and the control plane's are listed, and the former watched and read.
+    # kube-proxy's pods and the control plane's are listed; the former are watched and read, and
+    # deleted when a node has its turn.
     Permission("list", "pods", _SYSTEM),
     Permission("watch", "pods", _SYSTEM),
+    Permission("delete", "pods", _SYSTEM),
     Permission("get", "pods/log", _SYSTEM),
 )
 
@@ -89,17 +96,31 @@ EXEC_PERMISSIONS: tuple[Permission, ...] = (
 )
 """What access exec needs beside; deployments/rbac-exec.yaml grants exactly this."""
 
+DRAIN_PERMISSIONS: tuple[Permission, ...] = (
+    # A node is cordoned, with our mark, and uncordoned.
+    Permission("patch", "nodes"),
+    # Its pods are evicted, whatever namespace they are in, and followed until they are gone.
+    Permission("list", "pods"),
+    Permission("watch", "pods"),
+    Permission("create", "pods/eviction"),
+)
+"""What draining nodes needs beside; deployments/rbac-drain.yaml grants exactly this."""
 
-def missing(gateway: Gateway, access: str = "ssh") -> tuple[Permission, ...]:
+
+def missing(
+    gateway: Gateway, access: str = "ssh", *, drains: bool = False
+) -> tuple[Permission, ...]:
     """What the table has and we may not do, in the table's order; one review each, in parallel.
 
     Args:
         access: of the cluster; `exec` needs more.
+        drains: whether nodes of it are to be drained, which needs more too.
 
     Raises:
         ApiError: the API server refused or stayed away.
     """
     asked = PERMISSIONS + (EXEC_PERMISSIONS if access == "exec" else ())
+    asked += DRAIN_PERMISSIONS if drains else ()
     pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="review")
     try:
         allowed = list(pool.map(lambda one: _allowed(gateway, one), asked))

@@ -8,11 +8,21 @@ from ruamel.yaml import YAML
 from nftwave.errors import Blocked
 from nftwave.findings import judge, refuse_blockers
 from nftwave.kube.errors import ApiUnavailable
-from nftwave.permissions import EXEC_PERMISSIONS, PERMISSIONS, Permission, missing
+from nftwave.permissions import (
+    DRAIN_PERMISSIONS,
+    EXEC_PERMISSIONS,
+    PERMISSIONS,
+    Permission,
+    missing,
+)
 from tests.facts import cluster_facts, recorded
 
 DEPLOYMENTS = Path(__file__).parents[1] / "deployments"
-FILES = {"rbac.yaml": PERMISSIONS, "rbac-exec.yaml": EXEC_PERMISSIONS}
+FILES = {
+    "rbac.yaml": PERMISSIONS,
+    "rbac-exec.yaml": EXEC_PERMISSIONS,
+    "rbac-drain.yaml": DRAIN_PERMISSIONS,
+}
 
 
 def granted(file):
@@ -74,6 +84,23 @@ def test_a_review_asks_as_the_recorded_one_did():
     assert len(server.asked) == len(PERMISSIONS)
     log = {"verb": "get", "resource": "pods", "subresource": "log", "namespace": "kube-system"}
     assert (path, log) in server.asked
+
+
+@pytest.mark.parametrize(
+    ("how", "beside"),
+    [
+        ({}, ()),
+        ({"access": "exec"}, EXEC_PERMISSIONS),
+        ({"drains": True}, DRAIN_PERMISSIONS),
+        ({"access": "exec", "drains": True}, EXEC_PERMISSIONS + DRAIN_PERMISSIONS),
+    ],
+)
+def test_what_a_cluster_does_not_need_is_not_asked_for(how, beside):
+    server = Server()
+    assert missing(server, **how) == ()
+    assert len(server.asked) == len(PERMISSIONS) + len(beside)
+    kinds = {a.get("subresource", "") for _, a in server.asked}
+    assert ("eviction" in kinds) is ("drains" in how)
 
 
 def test_all_that_is_missing_is_told_at_once_in_one_finding():

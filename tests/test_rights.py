@@ -8,14 +8,18 @@ from dataclasses import replace
 
 import pytest
 
+from nftwave.drain import cordon, uncordon
 from nftwave.findings import judge
 from nftwave.fleet import explicit_cluster
+from nftwave.holder import Holder
 from nftwave.kube.connect import connect
 from nftwave.kube.errors import ApiForbidden
+from nftwave.kube.resources import PODS
 from nftwave.lab.api.auth import Rule, service_account
 from nftwave.lab.store.store import Store
+from nftwave.lock import Lock
 from nftwave.look import look
-from nftwave.permissions import PERMISSIONS, missing
+from nftwave.permissions import DRAIN_PERMISSIONS, PERMISSIONS, missing
 from tests.lab.api.served import Served, seed_recorded
 
 
@@ -84,6 +88,35 @@ def test_the_rights_of_the_table_are_enough_to_look(limited, tmp_path):
     assert facts.missing == ()
     assert [str(one) for one in facts.around.services] == ["default/kubernetes"]
     assert {n.name for n in facts.nodes} == set(facts.probes)
+
+
+def test_the_rights_of_the_table_are_enough_for_the_lock(limited, tmp_path):
+    gateway = connect(limited(PERMISSIONS).cluster(tmp_path))
+    for _ in range(2):  # made, then taken again
+        with Lock(gateway, holder=Holder.here(), purpose="migrate") as lock:
+            lock.check()
+
+
+def test_the_rights_for_draining_are_enough_and_needed(limited, tmp_path):
+    cluster = limited(PERMISSIONS + DRAIN_PERMISSIONS).cluster(tmp_path)
+    gateway = connect(cluster)
+    pod = gateway.list(PODS).items[0]
+    meta, node = pod["metadata"], pod["spec"]["nodeName"]
+    assert cordon(gateway, node)
+    gateway.evict(meta["name"], meta["namespace"], uid=meta["uid"])
+    assert uncordon(gateway, node)
+    assert missing(gateway, drains=True) == ()
+
+    without = connect(limited(PERMISSIONS).cluster(tmp_path))
+    assert missing(without) == ()
+    assert {str(one) for one in missing(without, drains=True)} == {
+        "patch nodes",
+        "list pods",
+        "watch pods",
+        "create pods/eviction",
+    }
+    with pytest.raises(ApiForbidden, match="cannot patch resource"):
+        cordon(without, node)
 
 
 def test_without_rights_all_of_them_are_told_and_nothing_else_is_asked(limited, tmp_path):
