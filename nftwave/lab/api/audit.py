@@ -49,6 +49,7 @@ class Attempt:
     status: int
     """HTTP status of the answer, also of one that a fault lost; 0: it was not looked at."""
     dry_run: bool
+    """As its query says, and for one that was carried out its body too."""
     fault: str
     """Name of the fault that hit it, or empty."""
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import socket
 import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +14,7 @@ from nftwave.lab.control import LabError
 from nftwave.lab.faults import FAULTS
 
 NODE = "lab-1-node-1"
+KUBECTL = Path(sys.executable).parent / "kubectl"
 
 
 def change(clients, node=NODE):
@@ -225,13 +228,56 @@ def test_faults_of_the_api_hit_some_requests_and_end(fresh, fault):
         assert "" in raw
 
 
+def test_a_lost_delete_is_repeated_by_nobody_and_seen_in_the_list_of_attempts(fresh):
+    fresh.lab.fault("lab-1", "-", "api-lost:1@delete/pods")
+    name = pod_of(fresh)
+    lost = fresh.kubectl("delete", "-n", "kube-system", "pod", name, "--wait=false", check=False)
+    assert "deleted" not in lost
+    fresh.until(lambda: running_pod(fresh) not in {None, name}, "its successor all the same")
+    [attempt] = [one for one in fresh.lab.attempts() if one["method"] == "DELETE"]
+    assert attempt["path"] == f"/api/v1/namespaces/kube-system/pods/{name}"
+    assert (attempt["status"], attempt["fault"], attempt["dryRun"]) == (200, "api-lost", False)
+    assert attempt["userAgent"].startswith("kubectl")
+    assert fresh.lab.state()["clusters"]["lab-1"]["api"]["faults"] == []
+
+
+def test_a_hanging_api_answers_again_when_cleared(fresh):
+    fresh.lab.fault("lab-1", "-", "api-hang:2")
+    said = fresh.kubectl("get", "--raw", "/version", "--request-timeout=0.3s", check=False)
+    assert said == ""
+    fresh.lab.clear("lab-1", "-", "api-hang:2")
+    assert "gitVersion" in fresh.kubectl("get", "--raw", "/version")
+
+
+def test_a_watch_that_is_gone_ends_with_what_it_has_seen(fresh):
+    fresh.lab.fault("lab-1", "-", "api-410")
+    watched = ("get", "-n", "kube-system", "pods", "--watch-only", "--request-timeout=20s")
+    with subprocess.Popen(
+        [KUBECTL, "--kubeconfig", fresh.lab.kubeconfig("lab-1"), *watched],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        fresh.until(lambda: watches(fresh), "the watch")
+        fresh.delete_proxy_of(NODE)
+        said, _ = process.communicate(timeout=20)
+    assert "too old resource version" in said
+
+
+def watches(clients):
+    rows = clients.lab.state()["clusters"]["lab-1"]["api"]["requests"]
+    return [row for row in rows if (row["verb"], row["resource"]) == ("watch", "pods")]
+
+
 @pytest.mark.parametrize(
     ("cluster", "node", "name", "says"),
     [
-        ("lab-1", NODE, "no-such", "no fault 'no-such': there are api-429"),
+        ("lab-1", NODE, "no-such", "no fault 'no-such': there are always-busy, api-410"),
         ("lab-1", "nobody", "slow-sync", "no node 'nobody' in lab-1: there are lab-1-cp-1"),
         ("lab-9", NODE, "slow-sync", "no cluster 'lab-9': there are lab-1"),
         ("lab-1", NODE, "api-500", "its node is -"),
+        ("lab-1", NODE, "api-lost:1@delete/pods", "its node is -"),
+        ("lab-1", "-", "api-lost:often", "is no API fault: say NAME"),
         ("lab-1", "-", "slow-sync", "name the node"),
     ],
 )
@@ -242,6 +288,13 @@ def test_a_fault_that_cannot_be_is_refused_in_words(shared, cluster, node, name,
 
 def test_every_fault_has_one_line_that_says_what_it_does():
     assert all(what and "\n" not in what for what in FAULTS.values())
+
+
+def test_the_page_on_the_lab_lists_every_fault_as_the_program_does():
+    page = (Path(__file__).parents[3] / "docs" / "lab.md").read_text(encoding="utf-8")
+    rows = [line for line in page.splitlines() if line.startswith("| `") and "` | " in line]
+    listed = {row.split("`")[1]: row.split(" | ")[1].removesuffix(" |") for row in rows}
+    assert {name: what for name, what in listed.items() if name in FAULTS} == FAULTS
 
 
 def test_faults_of_the_start_are_there_from_the_start(start):

@@ -36,12 +36,6 @@ def taints(clients, node=NODE):
 CORDONED = ("node.kubernetes.io/unschedulable", "NoSchedule")
 
 
-@pytest.fixture
-def five(tmp_path, start):
-    """Four workers, so that there is room."""
-    return start(nodes=5)
-
-
 def test_a_cluster_has_application_pods_however_many_nodes_there_are(start, shared):
     assert places(shared) == [NODE, NODE, "lab-1-node-2"]
     assert budget(shared)["disruptionsAllowed"] == 1
@@ -136,6 +130,71 @@ def test_a_deleted_pod_is_replaced_apart_from_its_like(start):
         lambda: places(clients) == ["lab-1-node-1", "lab-1-node-3", "lab-1-node-4"],
         "a successor on the free node",
     )
+
+
+def test_a_silent_node_gets_no_pod_until_it_speaks_again(fresh):
+    fresh.kubectl("cordon", NODE)
+    fresh.lab.fault("lab-1", "lab-1-node-2", "node-not-ready")
+    name = next(
+        pod["metadata"]["name"] for pod in pods(fresh, *SHOP) if pod["spec"]["nodeName"] == NODE
+    )
+    fresh.kubectl("delete", *SHOP, "pod", name, "--wait=false")
+    fresh.until(
+        lambda: "FailedScheduling" in fresh.kubectl("get", *SHOP, "events"), "no place for it"
+    )
+    fresh.lab.clear()
+    fresh.until(lambda: places(fresh) == [NODE, "lab-1-node-2", "lab-1-node-2"], "a place")
+
+
+def test_a_cordon_by_a_stale_put_conflicts_and_a_fresh_one_holds(fresh):
+    shown = fresh.kubectl("get", "node", NODE, "-o", "json")
+    fresh.kubectl("annotate", "node", NODE, "a/b=c")
+    node = json.loads(shown)
+    node["spec"]["unschedulable"] = True
+    fresh.kubectl("replace", "-f", "-", stdin=json.dumps(node), check=False)
+    assert not fresh.node(NODE)["unschedulable"]
+    node["metadata"] = json.loads(fresh.kubectl("get", "node", NODE, "-o", "json"))["metadata"]
+    fresh.kubectl("replace", "-f", "-", stdin=json.dumps(node))
+    assert fresh.node(NODE)["unschedulable"]
+
+
+def delete_pods(clients, place, selector, node):
+    """Delete the pods of a workload on a node, and wait for their end: their addresses."""
+    found = [
+        pod
+        for pod in pods(clients, "-n", place, selector=selector)
+        if pod["spec"]["nodeName"] == node
+    ]
+    names = [pod["metadata"]["name"] for pod in found]
+    clients.kubectl("delete", "-n", place, "pod", *names)
+    return {pod["status"]["podIP"] for pod in found}
+
+
+def test_connections_to_a_pod_that_has_gone_are_opened_anew_to_another(fresh):
+    before = backends(fresh, "lab-1-cp-1")
+    old = delete_pods(fresh, "kube-system", "k8s-app=kube-dns", "lab-1-node-2")
+    assert old & set(before)
+    after = backends(fresh, "lab-1-cp-1")
+    assert not old & set(after)
+    assert len(after) == len(before) == 3
+
+
+def test_connections_through_a_service_without_another_endpoint_end(fresh):
+    before = backends(fresh, NODE)
+    fresh.kubectl("patch", "deployment", "web", "--type", "merge", "-p", '{"spec":{"replicas":0}}')
+    fresh.until(lambda: pods(fresh, selector="k8s-app=web") == [], "no pod of web")
+    after = backends(fresh, NODE)
+    assert (len(before), len(after)) == (3, 1)
+    assert after[0] in before
+
+
+def backends(clients, node):
+    rows = clients.ssh(node, "sudo cat /proc/net/ip_vs_conn").stdout.splitlines()[1:]
+    return [address(row.split()[5]) for row in rows]
+
+
+def address(word):
+    return ".".join(str(byte) for byte in bytes.fromhex(word))
 
 
 def endpoints(clients, service):
