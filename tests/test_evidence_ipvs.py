@@ -152,7 +152,7 @@ def test_a_node_that_does_not_answer_is_unknown_in_that_mode():
 def test_missing_virtual_servers_are_named_with_their_number():
     found = verdict(services={**SERVICES, "ip": Comparison(expected=3, missing=(WEB,))})
     assert names(found) == ["Services ip"]
-    assert "2 of 3 Service ports have a virtual server" in found.why()
+    assert "2 of 3 Service ports among the virtual servers" in found.why()
     assert "default/web (10.96.3.4 . tcp . 80)" in found.why()
 
 

@@ -47,7 +47,7 @@ def _held(seen: Seen, family: Family) -> Holding:
     return Holding(
         name=f"virtual servers {family}",
         unit="virtual servers",
-        place="have a virtual server",
+        place="among the virtual servers",
         ports=held if isinstance(held, Unknown) else held[family],
         command=seen.facts.commands.get("virtual_servers", ""),
     )

@@ -182,7 +182,7 @@ def test_on_the_way_back_the_kernel_tells_which_cluster_ips_are_there(serving, n
 def test_in_ipvs_mode_a_kernel_without_virtual_servers_fails_the_node(serving, near):
     found = dict(zip(("ip", "ip6"), back_in_ipvs(near, "Services ip", "Services ip6"), strict=True))
     assert found["ip"][0] is Standing.FAILED
-    assert found["ip"][1].startswith("0 of 2 Service ports have a virtual server")
+    assert found["ip"][1].startswith("0 of 2 Service ports among the virtual servers")
     assert back_in_ipvs(near, "kube-ipvs0") == [(Standing.FAILED, "not there")]
 
 
