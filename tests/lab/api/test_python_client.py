@@ -119,3 +119,35 @@ def test_the_access_review_says_yes(api_client):
         client.V1SelfSubjectAccessReview(spec=spec)
     )
     assert review.status.allowed is True
+
+
+def test_a_pod_is_evicted_within_its_budget(recorded, core, api_client):
+    labels = {"k8s-app": "kube-proxy"}
+    selector = client.V1LabelSelector(match_labels=labels)
+    budget = client.V1PodDisruptionBudget(
+        metadata=client.V1ObjectMeta(name="proxies"),
+        spec=client.V1PodDisruptionBudgetSpec(min_available=1, selector=selector),
+    )
+    policy = client.PolicyV1Api(api_client)
+    policy.create_namespaced_pod_disruption_budget("kube-system", budget)
+    name = "kube-proxy-xgzxq"
+    uid = core.read_namespaced_pod(name, "kube-system").metadata.uid
+    eviction = client.V1Eviction(
+        metadata=client.V1ObjectMeta(name=name, namespace="kube-system"),
+        delete_options=client.V1DeleteOptions(preconditions=client.V1Preconditions(uid=uid)),
+    )
+    with pytest.raises(ApiException) as refused:
+        core.create_namespaced_pod_eviction(name, "kube-system", eviction)
+    assert (refused.value.status, refused.value.headers["Retry-After"]) == (429, "10")
+    assert "being processed" in refused.value.body
+
+    stored = recorded.do(
+        recorded.store.get, "poddisruptionbudgets.policy", "kube-system", "proxies"
+    )
+    status = {"observedGeneration": 1, "disruptionsAllowed": 1, "expectedPods": 2}
+    counted = {**stored, "status": {**status, "currentHealthy": 2, "desiredHealthy": 1}}
+    recorded.do(recorded.store.update, "poddisruptionbudgets.policy", counted, subresource="status")
+    core.create_namespaced_pod_eviction(name, "kube-system", eviction)
+    assert core.read_namespaced_pod(name, "kube-system").metadata.deletion_timestamp
+    left = policy.read_namespaced_pod_disruption_budget("proxies", "kube-system").status
+    assert (left.disruptions_allowed, list(left.disrupted_pods)) == (0, [name])
