@@ -20,6 +20,7 @@ from nftwave.kube.errors import ApiError
 from nftwave.kube.objects import KUBE_SYSTEM
 from nftwave.kube.rollout import last_words
 from nftwave.node.deadline import Deadline
+from nftwave.node.frames import NEVER_SEEN
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -60,7 +61,10 @@ class Subject:
 def prove(
     witness: Witness, subject: Subject, *, deadline: float, probe_deadline: float
 ) -> NodeVerdict:
-    """The verdict on a node: as soon as it is verified or its pod cannot come up, else in the end.
+    """The verdict on a node: as soon as it is verified or waiting has no point, else in the end.
+
+    Waiting has no point where the pod cannot come up, and where all that is missing is what exec
+    can never see.
 
     Args:
         witness: what the API says meanwhile.
@@ -75,6 +79,8 @@ def prove(
             verdict = seen.look()
             left = until - time.monotonic()
             if verdict.standing is Standing.VERIFIED or seen.hopeless or STOP.is_set():
+                return verdict
+            if all(one.seen == NEVER_SEEN for one in verdict.against()):
                 return verdict
             if left <= 0 and not seen.once_more(verdict):
                 return verdict

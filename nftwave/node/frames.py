@@ -16,8 +16,10 @@ from dataclasses import dataclass
 
 from nftwave.node.facts import Unknown
 
+NEVER_SEEN = "exec cannot see it: kube-proxy's image has no program that tells"
+"""The reason that no second look will change."""
 REASONS = {
-    "unseen": "exec cannot see it: kube-proxy's image has no program that tells",
+    "unseen": NEVER_SEEN,
     "denied": "not permitted to read it",
     "124": "the command was stopped: it took longer than its 10 s",
     "126": "not permitted to run it",

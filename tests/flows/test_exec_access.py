@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
+
 import pytest
 
 from nftwave.evidence import Standing
@@ -9,6 +12,7 @@ from nftwave.fleet import load_fleet
 from nftwave.kube.connect import connect
 from nftwave.lab.launch import running_lab
 from nftwave.look import look
+from nftwave.verify import verify_all
 from tests.flows.conftest import SPEED, Cluster
 
 NODE = "lab-1-node-1"
@@ -40,7 +44,8 @@ def migrated(tmp_path_factory, prefect):
         cluster = ByExec(lab)
         text = lab.fleet_file.read_text()
         lab.fleet_file.write_text(f"access: exec\n{text}")
-        cluster.write_policy(deadlines={"verify": 2, "successor": 20})
+        # In batches the first unknown node ends the run.
+        cluster.write_policy(strategy="rolling", deadlines={"verify": 2, "successor": 20})
         lab.fault("lab-1", NODE, "no-endpoint-lie")
         before = cluster.facts()
         yield cluster, before, cluster.migrate()
@@ -64,6 +69,7 @@ def test_a_node_is_unknown_at_best_for_exactly_what_only_the_host_tells(migrated
     for verdict in honest:
         assert verdict.standing is Standing.UNKNOWN
         assert {e.name for e in verdict.against()} == ONLY_THE_HOST
+        assert verdict.why().count("exec cannot see it") == 1
         seen = {e.name for e in verdict.evidence if e.standing is Standing.VERIFIED}
         assert {"table ip kube-proxy", "Services ip", "no-endpoint-services ip"} <= seen
 
@@ -73,6 +79,16 @@ def test_a_node_that_lies_in_its_maps_fails(migrated):
     (verdict,) = [v for v in outcome.verdicts if v.node == NODE]
     assert verdict.standing is Standing.FAILED
     assert "default/echo" in verdict.why()
+
+
+def test_nobody_waits_for_what_exec_can_never_see(migrated):
+    cluster, _, _ = migrated
+    facts = cluster.facts()
+    honest = tuple(node for node in facts.nodes if node.name != NODE)
+    begun = time.monotonic()
+    found = verify_all(replace(facts, nodes=honest), cluster.gateway(), deadline=90)
+    assert {v.standing for v in found} == {Standing.UNKNOWN}
+    assert time.monotonic() - begun < 45
 
 
 def test_no_ssh_connection_was_made(migrated):
