@@ -371,6 +371,24 @@ def test_services_that_the_map_lacks_fail_the_node_and_are_named():
     assert "default/web (10.96.3.4 . tcp . 80)" in found.why()
 
 
+@pytest.mark.parametrize(
+    ("held", "standing"), [(None, Standing.FAILED), (Unknown("cut off"), Standing.UNKNOWN)]
+)
+def test_a_family_without_the_kubernetes_service_needs_its_map_too(held, standing):
+    ips = {"ip": frozenset({KUBERNETES}), "ip6": held}
+    services = {**SERVICES, "ip6": Comparison(expected=3)}
+    found = verdict(migrated(service_ips=ips, clock=STARTED + 100), services=services)
+    assert found.standing is standing
+    assert [e.name for e in found.against()] == ["Services ip6"]
+    assert verdict(migrated(service_ips=ips)).standing is Standing.VERIFIED
+
+
+def test_the_same_reason_is_told_once_for_all_that_it_keeps_from_being_seen():
+    unseen = Unknown("exec cannot see it")
+    found = verdict(migrated(proxy_mode=unseen, ipvs_interface=unseen, conntrack=unseen))
+    assert found.why() == "/proxyMode, kube-ipvs0 gone: exec cannot see it"
+
+
 def test_a_service_with_endpoints_that_is_rejected_fails_the_node():
     found = verdict(services={**SERVICES, "ip": Comparison(expected=2, rejected=(WEB,))})
     assert [e.name for e in found.against()] == ["no-endpoint-services ip"]

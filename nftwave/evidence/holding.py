@@ -75,11 +75,14 @@ def services(seen: Seen, family: Family, holding: Holding) -> Iterable[Evidence]
     if isinstance(compared, Unknown):
         yield Evidence(name, Standing.UNKNOWN, compared.reason, NOT_READ)
         return
-    if held is None or isinstance(held, Unknown):
-        # The place is not there, or not to be seen: told by the evidence above, unless no Service
-        # port had to be there anyway.
-        return
     found = compared[family]
+    if held is None or isinstance(held, Unknown):
+        if found.expected and not _told_already(seen, family):
+            why = "not there" if held is None else held.reason
+            standing = missing(seen, family, nothing=True) if held is None else Standing.UNKNOWN
+            told = f"{found.expected} Service ports must be {holding.place}: {why}"
+            yield Evidence(name, standing, told, holding.command)
+        return
     changing = f"; {found.changing} just changed" if found.changing else ""
     there = found.expected - len(found.missing)
     told = f"{there} of {found.expected} Service ports {holding.place}"
@@ -88,6 +91,14 @@ def services(seen: Seen, family: Family, holding: Holding) -> Iterable[Evidence]
         yield Evidence(name, missing(seen, family, nothing=not held), told, holding.command)
     else:
         yield Evidence(name, Standing.VERIFIED, told + changing, holding.command)
+
+
+def _told_already(seen: Seen, family: Family) -> bool:
+    """Whether `must_serve` has told already of a place that is not there, or not to be seen.
+
+    It has not where the `kubernetes` Service has no address of that family and others have.
+    """
+    return any(family_of(port.address) == family for port in seen.expected.must_serve)
 
 
 def few(named: Sequence[Named]) -> str:
