@@ -67,7 +67,11 @@ def exec_sees_less(facts: ClusterFacts) -> Iterable[Sighting]:
     """A cluster whose nodes are looked at without SSH."""
     if facts.cluster.access == "exec":
         nodes = len(facts.targets)
-        yield Sighting(f"{nodes} nodes", f"access exec; not seen: {', '.join(EXEC_BLIND)}, …")
+        yield Sighting(
+            f"{nodes} node{'' if nodes == 1 else 's'}",
+            "access exec; not seen: ipvs, /proxyMode and metrics, connections from the node, and"
+            " the host's nft and firewalls",
+        )
 
 
 def left_alone(facts: ClusterFacts) -> Iterable[Sighting]:

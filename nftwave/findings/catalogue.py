@@ -12,9 +12,10 @@ from nftwave.findings import (
     nodes,
     owners,
     traffic,
+    waiving,
 )
 
-RULES = (
+_LOOKING = (
     *access.RULES,
     *configuration.RULES,
     *kubeproxy.RULES,
@@ -25,5 +26,7 @@ RULES = (
     *traffic.RULES,
     *behaviour.RULES,
 )
+
+RULES = (*_LOOKING, waiving.rule(_LOOKING))
 
 BY_CODE = {rule.code: rule for rule in RULES}

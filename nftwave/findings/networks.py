@@ -69,10 +69,9 @@ def calico_moves(facts: ClusterFacts) -> Iterable[Sighting]:
     if not version or version < CALICO.version:
         return
     calico = facts.around.calico
-    network = calico.installation.get("calicoNetwork") or {}
-    if network.get("linuxDataplane") == "Nftables" or calico.felix.get("nftablesMode"):
-        return
     follows = version >= CALICO_FOLLOWS.version
+    if _moves_by_itself(facts, follows=follows):
+        return
     when = (
         "set it before kube-proxy changes: each node then follows its own kube-proxy"
         if follows
@@ -81,9 +80,33 @@ def calico_moves(facts: ClusterFacts) -> Iterable[Sighting]:
     how = (
         "Installation default: linuxDataplane: Nftables"
         if calico.installation
+        else f"{FELIX_MODE} on calico-node, which outweighs FelixConfiguration"
+        if _felix_environment(facts)
         else f"FelixConfiguration default: nftablesMode: {'Auto' if follows else 'Enabled'}"
     )
     yield Sighting(where, f"Calico {told}; {how}; {when}")
+
+
+FELIX_MODE = "FELIX_NFTABLESMODE"
+
+
+def _felix_environment(facts: ClusterFacts) -> str:
+    agent = facts.around.agent(CALICO_NODE)
+    return agent.environment.get(FELIX_MODE, "") if agent else ""
+
+
+def _moves_by_itself(facts: ClusterFacts, *, follows: bool) -> bool:
+    """Whether felix runs nftables already, or will when its node's kube-proxy does.
+
+    What its environment says wins over FelixConfiguration. Auto follows kube-proxy only from
+    `CALICO_FOLLOWS` on, and Disabled never does.
+    """
+    calico = facts.around.calico
+    network = calico.installation.get("calicoNetwork") or {}
+    mode = _felix_environment(facts) or str(calico.felix.get("nftablesMode") or "")
+    if not mode:
+        return network.get("linuxDataplane") == "Nftables"
+    return mode.lower() == "enabled" or (mode.lower() == "auto" and follows)
 
 
 @dataclass(frozen=True, slots=True)

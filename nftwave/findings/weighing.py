@@ -36,8 +36,13 @@ def weigh(rule: Rule, sighting: Sighting, policy: Policy) -> Finding | None:
         remedy=rule.remedy,
         source=rule.source,
         waived=waiver.reason if waiver else "",
-        waiver=f"{waiver.code} {waiver.subject or '*'}" if waiver else "",
+        waiver=written(waiver) if waiver else "",
     )
+
+
+def written(waiver: Waiver) -> str:
+    """Code and subject of a waiver, as the policy has them."""
+    return f"{waiver.code} {waiver.subject or '*'}"
 
 
 def applies(waiver: Waiver, code: str, subject: str) -> bool:

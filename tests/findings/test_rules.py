@@ -139,7 +139,7 @@ TRIGGERED = [
     ),
     ("image-nft-unfit", on_node(proxy_nft=None), "no nft"),
     ("image-nft-unfit", on_node(proxy_nft="0.9.8"), "nft 0.9.8"),
-    ("exec-sees-less", BY_EXEC, "virtual_servers"),
+    ("exec-sees-less", BY_EXEC, "1 node access exec; not seen: ipvs"),
     ("version-skew", {"daemon_set": image("v1.37.0")}, "1.37"),
     ("version-skew", {"daemon_set": image("v1.32.9")}, "1.32.9"),
     ("daemonset-missing", {"daemon_set": None}, "does not exist"),
@@ -301,6 +301,30 @@ TRIGGERED = [
         "calico-moves-too",
         calico("v3.32.1", installation={"calicoNetwork": {"linuxDataplane": "Iptables"}}),
         "linuxDataplane: Nftables; set it before kube-proxy changes",
+    ),
+    ("calico-moves-too", calico("v3.31.0", felix={"nftablesMode": "Disabled"}), "Enabled; set it"),
+    ("calico-moves-too", calico("v3.31.0", felix={"nftablesMode": "Auto"}), "Enabled; set it"),
+    # What the environment says outweighs FelixConfiguration.
+    (
+        "calico-moves-too",
+        with_surroundings(
+            calico=Calico({"calicoVersion": "v3.31.0"}, {"nftablesMode": "Enabled"}, {}),
+            agents=(agent("calico-node", environment={"FELIX_NFTABLESMODE": "Disabled"}),),
+        ),
+        "FELIX_NFTABLESMODE on calico-node",
+    ),
+    (
+        "waiver-unused",
+        policy(waivers=[{"code": "foreign-ipvs", "subject": "edge-*", "reason": "gone"}]),
+        "waiver foreign-ipvs edge-* is for nothing here",
+    ),
+    (
+        "waiver-unused",
+        {
+            **policy(waivers=[{"code": "nft-missing", "subject": "nod-*", "reason": "typo"}]),
+            **on_node(nft=None),
+        },
+        "nft-missing is found of node node1",
     ),
     (
         "cni-replaces-kube-proxy",
@@ -524,6 +548,33 @@ WELL = [
     ("calico-moves-too", {}),
     ("calico-moves-too", calico("v3.28.0")),
     ("calico-moves-too", calico("v3.31.0", felix={"nftablesMode": "Enabled"})),
+    ("calico-moves-too", calico("v3.32.0", felix={"nftablesMode": "Auto"})),
+    (
+        "calico-moves-too",
+        with_surroundings(
+            calico=Calico({"calicoVersion": "v3.31.0"}, {}, {}),
+            agents=(agent("calico-node", environment={"FELIX_NFTABLESMODE": "Enabled"}),),
+        ),
+    ),
+    ("waiver-unused", {}),
+    (
+        "waiver-unused",
+        {
+            **policy(waivers=[{"code": "nft-missing", "subject": "node*", "reason": "known"}]),
+            **on_node(nft=None),
+        },
+    ),
+    # One that is switched off beside is needed all the same.
+    (
+        "waiver-unused",
+        {
+            **policy(
+                findings={"nft-missing": "off"},
+                waivers=[{"code": "nft-missing", "reason": "known"}],
+            ),
+            **on_node(nft=None),
+        },
+    ),
     (
         "cni-replaces-kube-proxy",
         agents(agent("cilium"), cilium={"kube-proxy-replacement": "false"}),
