@@ -128,6 +128,7 @@ class Lock:
             while not self.lost.is_set() and (self._age() > FRESH or self._leaving):
                 if self._leaving or not (self._thread and self._thread.is_alive()):
                     self._lose("nothing renews it")
+                    break
                 self._turn.notify_all()
                 self._turn.wait(LOOK)
         if self.lost.is_set():

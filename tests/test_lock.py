@@ -306,14 +306,19 @@ def test_it_is_renewed_while_it_is_held(gateway, quick):
     assert {**now, "renewTime": ""} == {**first, "renewTime": ""}
 
 
-@pytest.mark.parametrize("fault", ["api-429", "api-500", "api-reset"])
-def test_renewals_outlive_a_fault_of_the_api(gateway, api, quick, fault):
+@pytest.mark.parametrize(
+    "fault", ["api-429", "api-500", "api-reset", "api-lost", "api-hang:1@update", "api-hang:1@get"]
+)
+def test_renewals_outlive_a_fault_of_the_api(gateway, api, quick, fault, monkeypatch):
+    monkeypatch.setattr(lock, "ANSWER_WITHIN", 1.0)
     with lock_of(gateway) as held:
         api.fault(fault)
         seen = set()
         assert waits(lambda: seen.add(renew_time(api)) or len(seen) > 4)
+        api.do(api.api.faults.clear)
         held.check()
     assert not held.lost.is_set()
+    assert spec_of(gateway)["holderIdentity"] == ""
 
 
 def test_a_label_set_by_hand_costs_nothing(gateway, quick):
