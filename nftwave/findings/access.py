@@ -90,7 +90,8 @@ RULES = (
         severity=Severity.BLOCKER,
         looks_at="SelfSubjectAccessReviews, one for every verb that a migration uses",
         why="a run would stop half-way, where it first is refused",
-        remedy="bind the rules of deployments/rbac.yaml to the identity of this kubeconfig",
+        remedy="bind the rules of deployments/rbac.yaml to the identity of this kubeconfig; with"
+        " access exec those of rbac-exec.yaml too, with drain those of rbac-drain.yaml",
         source="Kubernetes documentation, Authorization",
         judge=permission_missing,
         firm="nothing can be read or changed without it",
