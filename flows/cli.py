@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from nftwave.errors import NftwaveError
+from nftwave.errors import BadInput, NftwaveError
 
 if TYPE_CHECKING:
     from nftwave.fleet import Cluster
@@ -170,6 +170,28 @@ def verify(  # noqa: PLR0913 (each is an option)
 
 
 @app.command()
+def status(
+    cluster: ClusterName = None,
+    fleet: FleetFile = None,
+    kubeconfig: Kubeconfig = None,
+    context: Context = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Tell how far a migration is and who works on it. Asks no node; changes nothing."""
+    from flows import terminal
+    from flows.opening import called
+    from flows.status import show
+    from nftwave.status import status as status_of
+
+    with opened(cluster, fleet, kubeconfig, context) as (found, gateway):
+        told = status_of(gateway, called(found.name, fleet, kubeconfig, context))
+    if output is Output.TABLE:
+        show(told)
+    else:
+        terminal.emit(told.as_dict(), output)
+
+
+@app.command()
 def migrate(
     cluster: ClusterName = None,
     fleet: FleetFile = None,
@@ -201,17 +223,50 @@ def migrate(
 
 
 @app.command()
+def rollback(
+    cluster: ClusterName = None,
+    fleet: FleetFile = None,
+    kubeconfig: Kubeconfig = None,
+    context: Context = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Take a migration back: config.conf as it was, then the nodes that changed, and no other.
+
+    Works half-way through anything, asks nobody, and goes on where it stopped when run again.
+    Exits 5 when the cluster is as it was.
+    """
+    from flows.opening import fleet_file, open_cluster
+    from flows.running import run_rollback
+
+    found = open_cluster(cluster, fleet, kubeconfig, context)
+    outcome = run_rollback(
+        found.name,
+        fleet=None if kubeconfig else fleet_file(fleet).absolute(),
+        kubeconfig=kubeconfig.absolute() if kubeconfig else None,
+        context=context,
+    )
+    _finish(outcome, output)
+
+
+@app.command()
 def approve(
     run: Annotated[str, typer.Argument(metavar="RUN", help="Id of the flow run that waits.")],
     approver: Annotated[str, typer.Option(help="Your name; recorded as claimed.")],
     reason: Annotated[str, typer.Option(help="Why, for whoever reads this later.")],
     *,
-    reject: Annotated[bool, typer.Option("--reject", help="Say no: nothing is changed.")] = False,
+    reject: Annotated[
+        bool, typer.Option("--reject", help="Say no: nothing more is changed.")
+    ] = False,
+    rollback: Annotated[
+        bool, typer.Option("--rollback", help="Say no, and take back what was changed.")
+    ] = False,
 ) -> None:
-    """Answer a run that waits for approval."""
+    """Answer a run that waits for approval: of its plan, of its canary, or after a failure."""
     from flows.answering import answer
 
-    decision = "reject" if reject else "approve"
+    if reject and rollback:
+        raise BadInput("give --reject or --rollback, not both")
+    decision = "reject" if reject else "rollback" if rollback else "approve"
     answer(run, decision=decision, approver=approver, reason=reason)
     typer.echo(f"run {run}: {decision} by {approver} handed to Prefect", err=True)
 

@@ -19,7 +19,8 @@ from nftwave import prove
 from nftwave.errors import NftwaveError
 from nftwave.outcome import Outcome, with_url
 from nftwave.progress import LOG
-from tasks.report import publish
+from tasks.report import publish, where_it_stands
+from tasks.run import Stopped
 
 if TYPE_CHECKING:
     from prefect import State
@@ -33,6 +34,7 @@ _STATES: dict[str, tuple[Any, str]] = {
     "not-approved": (Cancelled, "Not approved"),
     "failed": (Failed, "Failed"),
     "interrupted": (Cancelled, "Stopped"),
+    "rolled-back": (Failed, "Rolled back"),
 }
 
 
@@ -50,17 +52,25 @@ def ending_in_words(run: Run) -> Iterator[Ending]:
     ending = Ending(run.story.interrupted("nobody"))
     try:
         yield ending
-    except NftwaveError as error:
-        ending.outcome = run.story.broke(error)
-    except (KeyboardInterrupt, TerminationSignal) as stopped:
+    except (Exception, KeyboardInterrupt, TerminationSignal) as error:  # noqa: BLE001 (a traceback in front of a user is a bug)
+        run.story.state = where_it_stands(run)
+        ending.outcome = _in_words(run, error)
+
+
+def _in_words(run: Run, error: BaseException) -> Outcome:
+    if isinstance(error, Stopped):
+        return run.story.interrupted(str(error))
+    if isinstance(error, NftwaveError):
+        return run.story.broke(error)
+    if isinstance(error, KeyboardInterrupt | TerminationSignal):
         prove.STOP.set()
-        number = signal.SIGINT if isinstance(stopped, KeyboardInterrupt) else stopped.signal
-        by = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
-        ending.outcome = run.story.interrupted(by)
-    except Exception as error:  # noqa: BLE001 (a traceback in front of a user is a bug)
-        # For whoever mends it; the person in front of it gets the words.
-        LOG.exception("unexpected")
-        ending.outcome = run.story.crashed(error)
+        by = "Ctrl-C"
+        if isinstance(error, TerminationSignal) and error.signal != signal.SIGINT:
+            by = signal.Signals(error.signal).name
+        return run.story.interrupted(by)
+    # For whoever mends it; the person in front of it gets the words.
+    LOG.error("unexpected", exc_info=error)
+    return run.story.crashed(error)
 
 
 @contextmanager

@@ -8,18 +8,26 @@ from prefect import State, flow
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.ending import ended, ending_in_words
-from flows.opening import open_cluster
+from flows.opening import called, open_cluster
+from nftwave import progress
 from nftwave.errors import Conflict
+from nftwave.ledger import Approval
 from nftwave.outcome import Outcome
 from nftwave.plan import is_done
 from tasks.approve import How, approve
+from tasks.batches import TooManyFailed, look_at_proven_again, run_batch, without
+from tasks.drift import Drifted, goes_on, refuse_way_back, still_holds
+from tasks.gates import approved_canary, goes_back, hold_for_questions
 from tasks.interruption import interruption_measured
-from tasks.patch import patch_config
+from tasks.locking import locked
+from tasks.patch import hold_and_patch, patch_config, release
 from tasks.plan import plan
 from tasks.preflight import preflight, still_as_approved
 from tasks.report import close_ledger
+from tasks.rollback import roll_back
 from tasks.rollout import restart_kube_proxy
 from tasks.run import Run
+from tasks.stopping import stoppable
 from tasks.verify import verify_nodes
 
 PLANS = 3
@@ -42,8 +50,9 @@ def migrate_cluster(
 ) -> State[Outcome]:
     """Move one cluster from kube-proxy ipvs to nftables.
 
-    Preflight, plan, approval, patch, rollout, verification. Nothing is changed before a person
-    approved the plan; every step reads the real state first, so that running it again converges.
+    Preflight, plan, approval; a canary, its evidence, a person's yes; then batches, each proven
+    before the next. Nothing is changed before a person approved the plan; every step reads the
+    real state first, so that running it again converges.
 
     Args:
         cluster: name in the fleet file, or a name for the cluster of kubeconfig and context.
@@ -52,36 +61,109 @@ def migrate_cluster(
         context: in that kubeconfig.
         approve_by: `ui` pauses for a person; `auto` is for labs and tests.
     """
-    run = Run.open(open_cluster(cluster, fleet, kubeconfig, context))
+    found = open_cluster(cluster, fleet, kubeconfig, context)
+    run = Run.open(found, called(cluster, fleet, kubeconfig, context))
     with ending_in_words(run) as ending:
         preflight(run)
-        if is_done(run.facts):
-            verdicts = verify_nodes(run)
-            close_ledger(run)
-            return ended(run, run.story.ended(verdicts, migrated=False))
-        agree_and_patch(run, approve_by)
-        with interruption_measured(run):
-            restart_kube_proxy(run)
-            verdicts = verify_nodes(run)
-        close_ledger(run)
-        return ended(run, run.story.ended(verdicts, migrated=True))
+        if is_done(run.facts) and not (run.ledger and run.ledger.is_open):
+            return ended(run, run.story.ended(verify_nodes(run), migrated=False))
+        with locked(run, "migrate"):
+            ending.outcome = migrate(run, approve_by)
     return ended(run, ending.outcome)
 
 
-def agree_and_patch(run: Run, approve_by: How) -> None:
-    """Plan, ask, and make the approved change; from the start if the cluster changed meanwhile.
+def migrate(run: Run, approve_by: How) -> Outcome:
+    """Agree and carry out; from the start if the cluster changes under our hands."""
+    refuse_way_back(run)
+    if is_done(run.facts):
+        verdicts = verify_nodes(run)
+        close_ledger(run)
+        return run.story.ended(verdicts, migrated=False)
+    for attempt in range(1, PLANS + 1):
+        approval = agree(run, approve_by, anew=attempt > 1)
+        try:
+            return carry_out(run, approval, approve_by)
+        except Drifted as error:
+            hold_for_questions(run)
+            if attempt == PLANS:
+                raise
+            progress.tell(progress.Event("line", "drift", f"{error.what}; asking again"))
+            preflight(run)
+    raise AssertionError("unreachable")  # the last attempt returns or raises
+
+
+def agree(run: Run, approve_by: How, *, anew: bool) -> Approval | None:
+    """A plan that a person has approved; None where an earlier run's is gone on with.
+
+    Args:
+        anew: the earlier plan no longer holds.
 
     Raises:
-        Conflict: it changed each time.
+        Conflict: the cluster changed after each approval.
     """
-    for attempt in range(1, PLANS + 1):
+    if not anew and goes_on(run):
+        return None
+    for _ in range(PLANS):
         plan(run)
-        approval = approve(run, approve_by, attempt)
+        approval = approve(run, approve_by)
         if still_as_approved(run):
-            return patch_config(run, approval)
+            return approval
     raise Conflict(
         f"the cluster changed after each of {PLANS} approvals",
         cluster=run.name,
-        unchanged="nothing was changed",
+        unchanged=run.story.told_unchanged,
         next_step="see who works on it, then run this again",
     )
+
+
+def carry_out(run: Run, approval: Approval | None, approve_by: How) -> Outcome:
+    """Make the approved change, the way that the plan names, and prove every node."""
+    if run.plan.strategy == "rolling":
+        restart_everywhere(run, approval)
+    else:
+        try:
+            if not batch_by_batch(run, approval, approve_by):
+                return roll_back(run, "A person said so on the canary's evidence.")
+        except TooManyFailed as error:
+            if not goes_back(run, error, approve_by):
+                raise
+            return roll_back(run, f"The cause: {error.what}.")
+        verify_nodes(run)
+    close_ledger(run)
+    return run.story.ended(run.verdicts, migrated=True)
+
+
+def restart_everywhere(run: Run, approval: Approval | None) -> None:
+    """Strategy rolling: kube-proxy's DaemonSet replaces all pods, then every node proves itself."""
+    patch_config(run, approval)
+    with interruption_measured(run):
+        restart_kube_proxy(run)
+        verify_nodes(run)
+
+
+def batch_by_batch(run: Run, approval: Approval | None, approve_by: How) -> bool:
+    """Strategy batches: canary, a person's yes, the other nodes; False where they said go back.
+
+    Raises:
+        TooManyFailed: beyond the failure budget.
+        Drifted: the plan no longer holds.
+    """
+    canary, *rest = run.plan.batches
+    soak = run.cluster.policy.batches.soak
+    with stoppable(run):
+        hold_and_patch(run, approval)
+        again = look_at_proven_again(run)
+        run.note(phase="canary")
+        run_batch(run, without(canary, again), "canary", gate="canary", soak=soak if rest else 0)
+    if rest and not approved_canary(run, approve_by):
+        return False
+    with stoppable(run):
+        run.note(phase="batches")
+        for number, names in enumerate(rest, start=1):
+            title = f"batch {number} of {len(rest)}"
+            left = soak if number < len(rest) else 0
+            still_holds(run)
+            run_batch(run, without(names, again), title, gate="batch", soak=left)
+        still_holds(run)
+        release(run)
+    return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 
 from nftwave.errors import BadInput
@@ -42,3 +43,17 @@ def open_cluster(
 def fleet_file(given: Path | None) -> Path:
     """The fleet file: as given, else of the environment, else ./fleet.yaml."""
     return given or Path(os.environ.get(FLEET_VARIABLE) or FLEET_FILE)
+
+
+def called(
+    name: str, fleet: Path | None, kubeconfig: Path | None = None, context: str | None = None
+) -> str:
+    """How a command names the same cluster, for what a person is told to type."""
+    if kubeconfig and context:
+        return shlex.join([name, "--kubeconfig", str(kubeconfig), "--context", context])
+    return shlex.join([name, "--fleet", _short(fleet)]) if fleet else name
+
+
+def _short(path: Path) -> str:
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,16 +27,28 @@ STARTS = 5
 """Tries to create a run: SQLite under several runs answers "database is locked" (HTTP 503)."""
 
 
-def run_migration(
+def run_migration(cluster: str, **options: Any) -> Outcome:
+    """Run the flow migrate-cluster here; the options are those of `run_flow` and of the flow."""
+    return run_flow("migrate_cluster", cluster, **options)
+
+
+def run_rollback(cluster: str, **options: Any) -> Outcome:
+    """Run the flow rollback-cluster here; the options are those of `run_flow` and of the flow."""
+    return run_flow("rollback_cluster", cluster, **options)
+
+
+def run_flow(
+    name: str,
     cluster: str,
     *,
     home: Path | None = None,
     at_end: Callable[[Outcome], None] | None = None,
     **parameters: Any,
 ) -> Outcome:
-    """Run the flow migrate-cluster here, and show its progress.
+    """Run a flow here, and show its progress.
 
     Args:
+        name: of the flow's function and of its module.
         cluster: the cluster's name.
         home: folder of the embedded Prefect server; its default where None.
         at_end: called with the outcome while the server is still up.
@@ -48,12 +61,12 @@ def run_migration(
             with progress.step("prefect", "starting its server") as now:
                 url = stack.enter_context(prefect_api(home))
                 from flows.ending import hangup_as_sigterm
-                from flows.migrate_cluster import migrate_cluster
 
+                flow = getattr(import_module(f"flows.{name}"), name)
                 now.end(f"UI at {url.removesuffix('/api')}")
             _quiet_console()
             stack.enter_context(hangup_as_sigterm())
-            outcome = _run(partial(migrate_cluster, cluster=cluster, **parameters))
+            outcome = _run(partial(flow, cluster=cluster, **parameters))
             if at_end:
                 listener.close()
                 at_end(outcome)

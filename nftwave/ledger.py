@@ -8,7 +8,7 @@ objects: `kubeadm upgrade` drops those (measured, kubeadm 1.36.2).
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from nftwave.errors import Conflict, NftwaveError
@@ -47,6 +47,8 @@ class Approval:
     at: str
     by: str
     """How: `ui` (form or `nftwave approve`), or `auto` (the run was started with that)."""
+    gate: str = "plan"
+    """What was decided on: `plan`, before the first change; `canary`, on its evidence."""
 
 
 @dataclass(frozen=True)
@@ -54,13 +56,19 @@ class Ledger:
     """One migration of one cluster.
 
     Attributes:
-        phase: `approved` before the first change, then `patched`, `restarted`, and at the end
-            `verified` or `failed`.
+        phase: `approved` before the first change, then `patched`; then `restarted` (strategy
+            rolling), or `canary`, `asking`, `batches` and `restoring`; at the end `verified` or
+            `failed`. On the way back `rolling-back`, and `rolled-back` at its end.
         plan: the frozen plan, as it was shown.
         original: data of the kube-proxy ConfigMap before the first change.
         original_strategy: updateStrategy of the DaemonSet before the first change.
         nodes: what came of nodes that are not verified, by name.
         restarted_at: the restart annotation that this migration set, empty before it did.
+        original_restarted_at: that annotation before the first change; empty where there was none.
+        proven: nodes of which a run has seen that they are verified.
+        flipping: nodes in hand, written before the first of them is changed: each with the uid of
+            the kube-proxy pod that is to be replaced.
+        takeovers: from whom the lock was taken, and when.
         version: resourceVersion under which it was read or written; not part of the entry.
     """
 
@@ -72,12 +80,32 @@ class Ledger:
     approvals: tuple[Approval, ...] = ()
     nodes: Mapping[str, str] | None = None
     restarted_at: str = ""
+    original_restarted_at: str = ""
+    proven: tuple[str, ...] = ()
+    flipping: Mapping[str, str] = field(default_factory=dict)
+    takeovers: tuple[str, ...] = ()
     version: str = ABSENT
 
     @property
     def is_open(self) -> bool:
-        """Whether the migration has begun and has not been proven."""
-        return self.phase != "verified"
+        """Whether the migration has begun, and has neither been proven nor taken back."""
+        return self.phase not in {"verified", "rolled-back"}
+
+    @property
+    def going_back(self) -> bool:
+        """Whether it is being taken back: then it can only be taken back to the end."""
+        return self.phase == "rolling-back"
+
+    @property
+    def in_hand(self) -> frozenset[str]:
+        """Nodes that a run has begun with and not proven."""
+        return frozenset(self.flipping) | frozenset(self.nodes or ())
+
+    def approved(self, gate: str) -> Approval | None:
+        """The latest yes to this plan at a gate."""
+        given = (a for a in self.approvals if a.gate == gate and a.plan_hash == self.plan_hash)
+        last = max(given, key=lambda a: a.at, default=None)
+        return last if last and last.decision == "approve" else None
 
     def data(self) -> dict[str, str]:
         """The data of the ConfigMap."""
@@ -99,6 +127,7 @@ class Ledger:
             entry = json.loads(config_map["data"][ENTRY])
             _same_format(entry.pop("format"))
             entry["approvals"] = tuple(Approval(**one) for one in entry["approvals"])
+            entry |= {name: tuple(entry.get(name, ())) for name in ("proven", "takeovers")}
             return cls(**entry, version=config_map["metadata"]["resourceVersion"])
         except (ValueError, KeyError, TypeError) as error:
             raise NftwaveError(

@@ -44,13 +44,25 @@ def opened(
         approvals=(approval,),
         version=before.version if before else ABSENT,
     )
-    if before is None or plan.edits_config:
+    if before is None or (plan.edits_config and not before.is_open):
+        return entry
+    entry = replace(entry, approvals=(*before.approvals, approval))
+    if before.is_open:
+        # Gone on with: its nodes stay known, and from where they came.
+        entry = replace(
+            entry,
+            proven=before.proven,
+            nodes=before.nodes,
+            flipping=before.flipping,
+            takeovers=before.takeovers,
+            original_restarted_at=before.original_restarted_at,
+        )
+    if plan.edits_config:
         return entry
     return replace(
         entry,
         original=before.original,
         original_strategy=before.original_strategy,
-        approvals=(*before.approvals, approval),
         restarted_at=before.restarted_at,
     )
 
@@ -66,8 +78,8 @@ def rehearse(gateway: Gateway, plan: Plan) -> Mapping[str, str]:
         ApiInvalid: the server would not accept the change.
     """
     now = _read(gateway)
-    changed = _changed(now, plan)
-    if plan.edits_config:
+    if _text(now) != plan.config_after:
+        changed = _changed(now, plan.config_before, plan.config_after, plan)
         gateway.replace(CONFIG_MAPS, changed, dry_run=True)
     return dict(now["data"])
 
@@ -81,12 +93,25 @@ def apply(gateway: Gateway, plan: Plan) -> Converged:
     Raises:
         Conflict: the ConfigMap is no longer what the plan was made for; it was not overwritten.
     """
+    return _replace(gateway, plan.config_before, plan.config_after, plan)
+
+
+def put_back(gateway: Gateway, plan: Plan, original: str) -> Converged:
+    """Replace config.conf by what it was, and see that it is there.
+
+    Raises:
+        Conflict: it is neither what the plan made of it nor the original; it was not overwritten.
+    """
+    return _replace(gateway, plan.config_after, original, plan)
+
+
+def _replace(gateway: Gateway, before: str, after: str, plan: Plan) -> Converged:
     for attempt in range(ATTEMPTS):
         try:
             return converge(
                 lambda: _read(gateway),
-                lambda now: _text(now) == plan.config_after,
-                lambda now: gateway.replace(CONFIG_MAPS, _changed(now, plan)),
+                lambda now: _text(now) == after,
+                lambda now: gateway.replace(CONFIG_MAPS, _changed(now, before, after, plan)),
             )
         except ApiConflict:
             if attempt == ATTEMPTS - 1:
@@ -102,8 +127,8 @@ def _text(config_map: Object) -> str:
     return str((config_map.get("data") or {}).get(CONFIG_KEY, ""))
 
 
-def _changed(now: Object, plan: Plan) -> Object:
-    if _text(now) != plan.config_before:
+def _changed(now: Object, before: str, after: str, plan: Plan) -> Object:
+    if _text(now) != before:
         managers = [m.get("manager") for m in now["metadata"].get("managedFields") or ()]
         raise Conflict(
             "ConfigMap kube-system/kube-proxy was changed since it was read"
@@ -113,4 +138,4 @@ def _changed(now: Object, plan: Plan) -> Object:
             unchanged="config.conf was not overwritten",
             next_step="run it again: it plans anew from what is there now",
         )
-    return {**now, "data": {**now["data"], CONFIG_KEY: plan.config_after}}
+    return {**now, "data": {**now["data"], CONFIG_KEY: after}}

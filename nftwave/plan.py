@@ -12,14 +12,17 @@ import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from nftwave.batches import arrange, to_drain
 from nftwave.errors import Blocked
 from nftwave.findings import judge, kubeproxy, waivers
+from nftwave.kube.daemonset import template_digest
 from nftwave.node.facts import NodeFacts, Unknown
 from nftwave.proxyconfig import Unreadable, render_diff, to_nftables
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from nftwave.ledger import Ledger
     from nftwave.look import ClusterFacts
 
 SECONDS_PER_RESTART = 30.0
@@ -63,12 +66,20 @@ class Plan:
     notes: tuple[str, ...]
     """Fields that might have been changed and were not, and why."""
     nodes: tuple[NodePlan, ...]
+    batches: tuple[tuple[str, ...], ...]
+    """Names of nodes in the order of their turns, the canary first; empty for strategy rolling."""
+    drained: tuple[str, ...]
+    """Nodes that are drained before their turn."""
     kept: tuple[str, ...]
-    """Nodes whose kube-proxy an earlier run has replaced: proven again, not restarted again."""
+    """Nodes whose kube-proxy an earlier run has replaced: proven again, not restarted again. For
+    strategy rolling; batches look at each node when its turn comes."""
     restarted_at: str
     """Restart annotation of an earlier run that this one goes on with; empty for a new restart."""
     image: str
     """kube-proxy's image."""
+    server_version: str
+    template: str
+    """SHA-256 over the pods that the DaemonSet makes, as 64 hex digits."""
     waivers: tuple[tuple[str, str], ...]
     """What preflight would have held against it, and the policy's reason to go on: each
     (`code subject`, reason)."""
@@ -80,19 +91,7 @@ class Plan:
     @property
     def hash(self) -> str:
         """SHA-256 over what the plan does, as 64 hex digits."""
-        counts = {
-            "cluster": self.cluster,
-            "cluster_uid": self.cluster_uid,
-            "strategy": self.strategy,
-            "config_before": self.config_before,
-            "config_after": self.config_after,
-            # Not the pods' uids nor the connections: those move by themselves.
-            "nodes": {node.name: node.mode for node in self.nodes},
-            "kept": self.kept,
-            "image": self.image,
-            "waivers": self.waivers,
-            "update_strategy": self.strategy_restored,
-        }
+        counts = self.as_record()
         text = json.dumps(counts, sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -127,20 +126,60 @@ class Plan:
         return len(self.nodes) * SECONDS_PER_RESTART
 
     def as_record(self) -> dict[str, object]:
-        """What the ledger keeps: everything that the hash covers, small for thousands of nodes."""
+        """What the ledger keeps, and what the hash covers; small for thousands of nodes."""
         return {
             "cluster": self.cluster,
             "cluster_uid": self.cluster_uid,
             "strategy": self.strategy,
-            "image": self.image,
+            "config_before": self.config_before,
             "config_after": self.config_after,
+            # Not the pods' uids nor the connections: those move by themselves.
             "nodes": {node.name: node.mode for node in self.nodes},
-            "kept": self.kept,
+            "batches": [list(batch) for batch in self.batches],
+            "drained": list(self.drained),
+            "kept": list(self.kept),
+            "image": self.image,
+            "server_version": self.server_version,
+            "template": self.template,
+            "waivers": [list(waiver) for waiver in self.waivers],
+            "update_strategy": dict(self.strategy_restored),
         }
 
     def as_dict(self) -> dict[str, object]:
         """For JSON and YAML, with the hash."""
         return {**asdict(self), "hash": self.hash, "diff": self.diff}
+
+
+def thaw(entry: Ledger, facts: ClusterFacts) -> Plan | None:
+    """The plan that the ledger holds, with what moves by itself as it is now.
+
+    None where the entry is not whole: then there is no plan to go on with.
+    """
+    record = entry.plan
+    try:
+        plan = Plan(
+            cluster=record["cluster"],
+            cluster_uid=record["cluster_uid"],
+            strategy=record["strategy"],
+            config_before=record["config_before"],
+            config_after=record["config_after"],
+            changes=(),
+            notes=(),
+            nodes=_node_plans(facts, record["nodes"]),
+            batches=tuple(tuple(batch) for batch in record["batches"]),
+            drained=tuple(record["drained"]),
+            kept=tuple(record["kept"]),
+            restarted_at="",
+            image=record["image"],
+            server_version=record["server_version"],
+            template=record["template"],
+            waivers=tuple((what, why) for what, why in record["waivers"]),
+            strategy_restored=record["update_strategy"],
+            resource_version=_version(facts),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return None
+    return plan if plan.hash == entry.plan_hash else None
 
 
 def make_plan(facts: ClusterFacts) -> Plan:
@@ -161,38 +200,57 @@ def make_plan(facts: ClusterFacts) -> Plan:
             next_step="edit that place by hand (`kubectl -n kube-system edit cm kube-proxy`),"
             " then run this again",
         ) from error
-    config_map = facts.config_map or {}
+    strategy = _strategy_of(facts)
     earlier = facts.ledger if not edit.changes and goes_on(facts) else None
     kept = _replaced_already(facts) if earlier else frozenset()
     return Plan(
         cluster=facts.cluster.name,
         cluster_uid=facts.uid,
-        strategy=policy.strategy,
+        strategy=strategy,
         config_before=before,
         config_after=edit.text,
         changes=tuple(ConfigChange(c.path, c.before, c.after, c.why) for c in edit.changes),
         notes=tuple(f"{n.path}: {n.value} is kept: {n.why}" for n in edit.notes),
-        nodes=tuple(n for n in _node_plans(facts) if n.name not in kept),
+        nodes=tuple(n for n in _node_plans(facts, _modes(facts)) if n.name not in kept),
+        batches=arrange(facts.cluster, facts.targets) if strategy == "batches" else (),
+        drained=to_drain(facts.targets, policy.drain) if strategy == "batches" else (),
         kept=tuple(sorted(kept)),
         restarted_at=earlier.restarted_at if earlier else "",
         image=facts.daemon_set.image if facts.daemon_set else "",
+        server_version=facts.server_version,
+        template=template_digest(facts.daemon_set) if facts.daemon_set else "",
         waivers=waivers(judge(facts)),
         strategy_restored=_strategy(facts),
-        resource_version=config_map["metadata"]["resourceVersion"],
+        resource_version=_version(facts),
     )
 
 
-def _node_plans(facts: ClusterFacts) -> list[NodePlan]:
-    pods = {pod.node: pod for pod in facts.pods if not pod.deleting}
-    return [
+def _strategy_of(facts: ClusterFacts) -> str:
+    """The policy's, but for a migration that was begun in another way: it ends as it began."""
+    if facts.ledger and facts.ledger.is_open and facts.ledger.plan.get("strategy") == "rolling":
+        return "rolling"
+    return facts.cluster.policy.strategy
+
+
+def _version(facts: ClusterFacts) -> str:
+    return str((facts.config_map or {}).get("metadata", {}).get("resourceVersion", ""))
+
+
+def _node_plans(facts: ClusterFacts, modes: Mapping[str, str]) -> tuple[NodePlan, ...]:
+    uids = {pod.node: pod.uid for pod in facts.pods if not pod.deleting}
+    return tuple(
         NodePlan(
-            name=node.name,
-            mode=running_mode(facts, node.name) or "unknown",
-            pod_uid=pods[node.name].uid if node.name in pods else "",
-            established=_established(facts, node.name),
+            name=name,
+            mode=mode,
+            pod_uid=uids.get(name, ""),
+            established=_established(facts, name),
         )
-        for node in sorted(facts.targets, key=lambda n: n.name)
-    ]
+        for name, mode in sorted(modes.items())
+    )
+
+
+def _modes(facts: ClusterFacts) -> dict[str, str]:
+    return {node.name: running_mode(facts, node.name) or "unknown" for node in facts.targets}
 
 
 def goes_on(facts: ClusterFacts) -> bool:

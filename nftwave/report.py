@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nftwave.evidence import Standing
-from nftwave.outcome import counted
+from nftwave.outcome import counted, listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 SHOWN = 200
 """Rows that an artifact shows; the rest is counted."""
+SHOWN_NAMES = 20
 
 
 def findings_markdown(cluster: str, findings: Sequence[Finding]) -> str:
@@ -46,7 +47,7 @@ def plan_markdown(plan: Plan) -> str:
     )
     return (
         f"## Plan `{plan.short_hash}` for {plan.cluster}\n\n{plan_summary(plan)}\n\n"
-        f"{diff}\n\n{table if changes else ''}"
+        f"{diff}\n\n{table if changes else ''}{batches_markdown(plan)}"
         + "".join(f"\n\n{note}" for note in plan.notes)
         + "".join(f"\n\nWaived: `{what}`: {reason}" for what, reason in plan.waivers)
     )
@@ -62,9 +63,58 @@ def plan_summary(plan: Plan) -> str:
         if plan.edits_config
         else "kube-proxy is restarted"
     )
+    how = f"strategy {plan.strategy}"
+    if plan.batches:
+        rest = len(plan.batches) - 1
+        how = (
+            f"canary first ({listed(plan.batches[0])}), then {counted(rest, 'batch', 'batches')},"
+            " each proven before the next"
+        )
+    drained = f" {counted(len(plan.drained), 'node')} drained first." if plan.drained else ""
     return (
-        f"{edit} on {nodes}{kept}, strategy {plan.strategy};"
-        f" a rough guess is {minutes} min. At stake: {stakes(plan)}, which do not survive."
+        f"{edit} on {nodes}{kept}, {how}; a rough guess is {minutes} min.{drained}"
+        f" At stake: {stakes(plan)}, which do not survive."
+    )
+
+
+def batches_markdown(plan: Plan) -> str:
+    """Which nodes have their turn when."""
+    if not plan.batches:
+        return ""
+    titles = ["canary", *(f"batch {i} of {len(plan.batches) - 1}" for i in _from_one(plan))]
+    rows = [
+        f"| {title} | {len(batch)} | {_cell(listed(batch, SHOWN_NAMES))} |"
+        for title, batch in zip(titles, plan.batches, strict=True)
+    ]
+    return "\n\n| turn | nodes | which |\n|---|---|---|\n" + _rows(rows)
+
+
+def _from_one(plan: Plan) -> range:
+    return range(1, len(plan.batches))
+
+
+def canary_markdown(plan: Plan, verdicts: Sequence[NodeVerdict]) -> str:
+    """The description of the second form: the canary's evidence."""
+    rest = sum(len(batch) for batch in plan.batches[1:])
+    evidence = "\n\n".join(evidence_markdown(v) for v in verdicts[:SHOWN_NAMES])
+    found = [(v.node, v.interruption) for v in verdicts if v.interruption]
+    measured = "".join(f"\n\nInterruption on {node}: {one.words()}" for node, one in found)
+    return (
+        f"# Go on in {plan.cluster} with the other {counted(rest, 'node')}?\n\n"
+        f"The canary runs nftables and has proven itself; all other nodes run ipvs as before, and"
+        f" kube-proxy is held. Plan `{plan.short_hash}`.{measured}{batches_markdown(plan)}\n\n"
+        f"{evidence}"
+    )
+
+
+def failure_markdown(plan: Plan, what: str, verdicts: Sequence[NodeVerdict]) -> str:
+    """The description of the form after a failure: what failed, and the nodes so far."""
+    order = [Standing.FAILED, Standing.UNKNOWN, Standing.VERIFIED]
+    worst = sorted(verdicts, key=lambda v: (order.index(v.standing), v.node))
+    evidence = "\n\n".join(evidence_markdown(v) for v in worst[:SHOWN_NAMES])
+    return (
+        f"# Roll {plan.cluster} back?\n\n{_cell(what)}\n\nNo further node is changed, and"
+        f" kube-proxy is held. Plan `{plan.short_hash}`.\n\n{evidence}"
     )
 
 
@@ -77,11 +127,16 @@ def stakes(plan: Plan) -> str:
     return known + (f" (unknown on {unknown})" if plan.unknown_stakes else "")
 
 
-def approval_markdown(plan: Plan, findings: Sequence[Finding]) -> str:
-    """The description of the approval form: cluster, plan hash, findings, diff."""
+def approval_markdown(plan: Plan, findings: Sequence[Finding], unchanged: str) -> str:
+    """The description of the approval form: cluster, plan hash, findings, diff.
+
+    Args:
+        unchanged: what was left as it is so far, in a few words.
+    """
+    so_far = f"{unchanged[0].upper()}{unchanged[1:]}"
     return (
         f"# Migrate {plan.cluster} from ipvs to nftables?\n\n"
-        "Nothing has been changed so far. Rejecting, or not answering in time, changes nothing.\n\n"
+        f"{so_far}. Rejecting, or not answering in time, changes nothing.\n\n"
         f"{plan_markdown(plan)}\n\n{findings_markdown(plan.cluster, findings)}"
     )
 

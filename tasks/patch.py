@@ -13,14 +13,14 @@ from tasks.step import step
 
 if TYPE_CHECKING:
     from nftwave.kube.objects import DaemonSetView
-    from nftwave.ledger import Approval, Ledger
+    from nftwave.ledger import Approval
     from tasks.run import Run
 
 CONFIG = "config.conf in ConfigMap kube-system/kube-proxy: mode nftables"
 
 
 @step("patch {run.name}")
-def patch_config(run: Run, approval: Approval) -> None:
+def patch_config(run: Run, approval: Approval | None) -> None:
     """Replace config.conf, after the original is kept and the API server has rehearsed it.
 
     Raises:
@@ -36,15 +36,88 @@ def patch_config(run: Run, approval: Approval) -> None:
             strategy=run.plan.strategy_restored,
             dry_run=True,
         )
-        entry = _keep_original(run, approval, original)
-        now.line("the original is kept in ConfigMap kube-system/nftwave")
+        if approval is not None:
+            _keep_original(run, approval, original)
+            now.line("the original is kept in ConfigMap kube-system/nftwave")
         if run.plan.edits_config:
             with run.story.changing(CONFIG):
                 patch.apply(run.gateway, run.plan)
             now.end("config.conf replaced; kube-proxy still runs as before")
         else:
             now.end("config.conf was as wanted already")
-        run.record(replace(run.ledger or entry, phase="patched"))
+        run.note(phase="patched")
+
+
+HOLD = "kube-proxy's DaemonSet: held (updateStrategy OnDelete), so that no node changes by itself"
+RELEASED = "kube-proxy's DaemonSet: update strategy as it was"
+CONFIG_BACK = "config.conf in ConfigMap kube-system/kube-proxy: put back as it was"
+
+
+@step("hold and patch {run.name}")
+def hold_and_patch(run: Run, approval: Approval | None) -> None:
+    """Hold the DaemonSet, then replace config.conf: from then on nodes change one by one.
+
+    In this order, because with the new config.conf any restart changes a node.
+
+    Args:
+        approval: None where an earlier run's approval is gone on with.
+
+    Raises:
+        Conflict: somebody changed it meanwhile; nothing was overwritten.
+    """
+    run.story.where = "the hold and the change of config.conf"
+    with progress.step("patch", "rehearsing the change with the API server (dry run)") as now:
+        original = patch.rehearse(run.gateway, run.plan)
+        daemonset.hold(run.gateway, dry_run=True)
+        if approval is not None:
+            run.may_go_on()
+            _keep_original(run, approval, original)
+            now.line("the original is kept in ConfigMap kube-system/nftwave")
+        hold(run)
+        run.may_go_on()
+        with run.story.changing(CONFIG) as change:
+            change.made = patch.apply(run.gateway, run.plan).changed
+        run.note(phase="patched")
+        now.end("kube-proxy's DaemonSet is held, config.conf replaced; every node runs as before")
+
+
+def release(run: Run) -> None:
+    """End the hold: the update strategy as it was. Nothing is restarted by it.
+
+    Raises:
+        Conflict: the pods' template is another one by now; the hold stays.
+    """
+    run.note(phase="restoring")
+    run.may_go_on()
+    with run.story.changing(RELEASED) as change:
+        strategy = run.plan.strategy_restored
+        made = daemonset.release(run.gateway, strategy, template=run.plan.template)
+        change.made = made.changed
+
+
+def hold(run: Run) -> None:
+    """See to it that kube-proxy's DaemonSet replaces no pod by itself."""
+    run.may_go_on()
+    with run.story.changing(HOLD) as change:
+        change.made = daemonset.hold(run.gateway).changed
+
+
+def config_back(run: Run) -> None:
+    """Put config.conf back to what it was before this plan, while nodes stay as they are.
+
+    Raises:
+        Conflict: somebody else changed it meanwhile; it was not overwritten.
+    """
+    run.may_go_on()
+    with run.story.changing(CONFIG_BACK) as change:
+        change.made = patch.put_back(run.gateway, run.plan, run.plan.config_before).changed
+
+
+def config_again(run: Run) -> None:
+    """Replace config.conf anew, after `config_back`."""
+    run.may_go_on()
+    with run.story.changing(CONFIG) as change:
+        change.made = patch.apply(run.gateway, run.plan).changed
 
 
 def planned(run: Run) -> DaemonSetView:
@@ -54,9 +127,15 @@ def planned(run: Run) -> DaemonSetView:
     return run.facts.daemon_set
 
 
-def _keep_original(run: Run, approval: Approval, original: Mapping[str, str]) -> Ledger:
+def _keep_original(run: Run, approval: Approval, original: Mapping[str, str]) -> None:
     """In the cluster's ledger and in this run's artifacts, before anything is overwritten."""
     entry = patch.opened(run.ledger, run.plan, original, approval)
+    if run.ledger is None or not run.ledger.is_open:
+        before = run.facts.daemon_set.restarted_at if run.facts.daemon_set else ""
+        entry = replace(entry, original_restarted_at=before)
+    taken = run.lock.taken_over_from if run.lock else ""
+    if taken and taken not in entry.takeovers:
+        entry = replace(entry, takeovers=(*entry.takeovers, taken))
     with run.story.changing("the ledger, ConfigMap kube-system/nftwave"):
         run.record(entry)
     text = entry.original.get("config.conf", "")
@@ -65,4 +144,3 @@ def _keep_original(run: Run, approval: Approval, original: Mapping[str, str]) ->
         f"## config.conf of {run.name} before the change\n\n```yaml\n{text}\n```",
         f"The original config.conf of {run.name}",
     )
-    return entry

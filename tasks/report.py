@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from nftwave import report
 from nftwave.evidence import Standing
+from nftwave.outcome import counted, listed
 from tasks.step import step
 
 if TYPE_CHECKING:
@@ -26,6 +27,22 @@ def close_ledger(run: Run) -> None:
     }
     phase = "failed" if open_ones else "verified"
     run.record(replace(run.ledger, phase=phase, nodes=open_ones))
+
+
+def where_it_stands(run: Run) -> str:
+    """Where a migration that is neither proven nor taken back leaves the cluster, in words."""
+    entry = run.ledger
+    if entry is None or not entry.is_open or not (run.story.changed or run.story.unsure):
+        return ""
+    every = list(entry.plan.get("nodes") or ())
+    proven = set(entry.proven)
+    rest = [name for name in every if name not in proven and name not in entry.in_hand]
+    parts = [f"{len(proven)} of {counted(len(every), 'node')} proven in nftables mode"]
+    if entry.in_hand:
+        parts.append(f"begun and not proven: {listed(sorted(entry.in_hand))}")
+    if rest:
+        parts.append(f"left as they were: {listed(rest)}")
+    return f"Where it stands: {'; '.join(parts)}. kube-proxy is held (updateStrategy OnDelete)."
 
 
 def publish(run: Run, outcome: Outcome) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from nftwave import progress
 from nftwave.kube import daemonset, rollout
 from nftwave.look import look_at_api
-from nftwave.outcome import counted
+from nftwave.outcome import counted, listed
 from tasks.patch import planned
 from tasks.shielded import shielded
 from tasks.step import step
@@ -58,7 +58,7 @@ def restart_kube_proxy(run: Run) -> None:
         run.story.done(f"kube-proxy replaced on {counted(len(run.successors), 'node')}")
         gone = nodes - set(run.successors)
         if gone:
-            now.line(f"removed from the cluster meanwhile: {_names(gone)}")
+            now.line(f"removed from the cluster meanwhile: {listed(sorted(gone))}")
         now.end(f"{len(run.successors)} of {len(nodes)} successors are Ready")
     # Nodes that joined or left during the rollout: what is verified is what is there now.
     run.facts = replace(look_at_api(run.cluster, run.gateway), probes=run.facts.probes)
@@ -99,7 +99,7 @@ def _held_if_it_breaks(run: Run, nodes: set[str]) -> Iterator[None]:
 def _hold(run: Run, nodes: set[str]) -> None:
     progress.tell(progress.Event("line", "rollout", "holding the DaemonSet …"))
     done, rest = set(run.successors), nodes - set(run.successors)
-    so_far = f"replaced and Ready so far: {_names(done)}; not yet: {_names(rest)}"
+    so_far = f"replaced and Ready so far: {listed(sorted(done))}; not yet: {listed(sorted(rest))}"
     try:
         daemonset.hold(run.gateway)
     except Exception as error:  # noqa: BLE001 (it must be said, whatever it was)
@@ -109,8 +109,3 @@ def _hold(run: Run, nodes: set[str]) -> None:
             "kube-proxy's DaemonSet: held (updateStrategy OnDelete), so that no further node"
             f" changes by it; {so_far}"
         )
-
-
-def _names(nodes: set[str]) -> str:
-    shown = ", ".join(sorted(nodes)[:10]) or "none"
-    return shown + (f" and {len(nodes) - 10} more" if len(nodes) > 10 else "")

@@ -25,14 +25,16 @@ from nftwave.witness import Witness
 if TYPE_CHECKING:
     from prefect.futures import PrefectFuture
 
+    from nftwave.evidence import Mode
     from tasks.run import Run
 
 
 class Proving:
     """What the task runs share. A plain class, so that Prefect does not walk through it."""
 
-    def __init__(self, run: Run, witness: Witness, deadline: float) -> None:
+    def __init__(self, run: Run, witness: Witness, deadline: float, mode: Mode) -> None:
         self.run = run
+        self.mode: Mode = mode
         self.witness = witness
         self.deadline = deadline
         # The task runner has a thread for every node that is submitted; how many nodes are looked
@@ -68,6 +70,7 @@ class Proving:
             replaced_uid=self._replaced.get(name),
             silent_before=silent(self.run.facts.probes.get(name)),
             deadline=self.deadline,
+            mode=self.mode,
         )
 
 
@@ -82,6 +85,9 @@ def verify_node(proving: Proving, name: str, node: str) -> NodeVerdict:  # noqa:
         verdict = proving.prove(node)
         if proving.run.meters:
             verdict = replace(verdict, interruption=proving.run.meters.stop(node))
+        elif node in proving.run.flipped:
+            # Measured when it had its turn; now it is only looked at again.
+            verdict = replace(verdict, interruption=proving.run.flipped[node].interruption)
     finally:
         proving.slots.release()
     if verdict.standing is Standing.VERIFIED:
@@ -91,20 +97,24 @@ def verify_node(proving: Proving, name: str, node: str) -> NodeVerdict:  # noqa:
     return Failed(name=state, message=verdict.why(), data=verdict)  # type: ignore[return-value]
 
 
-def verify_nodes(run: Run, *, deadline: float | None = None) -> Sequence[NodeVerdict]:
+def verify_nodes(
+    run: Run, *, deadline: float | None = None, mode: Mode = "nftables"
+) -> Sequence[NodeVerdict]:
     """Prove all nodes in parallel, at most policy.parallelism at once.
 
     Args:
         deadline: seconds for each node; the policy's where None.
+        mode: that each has to prove.
     """
     run.story.where = "verification"
+    run.story.verdicts = []
     allowed = run.cluster.policy.deadlines.verify if deadline is None else deadline
     nodes = [n.name for n in run.facts.targets]
     with (
         progress.step("verify", f"asking {counted(len(nodes), 'node')} for evidence") as now,
         Witness(run.gateway) as witness,
     ):
-        proving = Proving(run, witness, allowed)
+        proving = Proving(run, witness, allowed, mode)
         futures = [_submit(proving, node) for node in nodes]
         for future in futures:
             verdict = future.result(raise_on_failure=False)

@@ -3,7 +3,9 @@ from dataclasses import replace
 import pytest
 
 from nftwave.errors import Blocked
-from nftwave.plan import is_done, make_plan
+from nftwave.ledger import Approval
+from nftwave.patch import opened
+from nftwave.plan import is_done, make_plan, thaw
 from tests.facts import cluster_facts, in_ipvs, migrated, recorded, with_config
 
 NFTABLES = (
@@ -30,7 +32,11 @@ def test_the_hash_holds_what_the_plan_does():
         replace(plan, nodes=()),
         replace(plan, nodes=(replace(plan.nodes[0], mode="nftables"),)),
         replace(plan, cluster_uid="another"),
-        replace(plan, strategy="batches"),
+        replace(plan, strategy="rolling"),
+        replace(plan, batches=()),
+        replace(plan, drained=("node1",)),
+        replace(plan, template="another"),
+        replace(plan, server_version="v1.37.0"),
         replace(plan, kept=("node9",)),
         replace(plan, image="another"),
         replace(plan, strategy_restored={"type": "OnDelete"}),
@@ -75,3 +81,23 @@ def test_the_recorded_text_differs_only_where_it_has_to():
     assert "mode: ipvs" in gone
     assert new[0] == "mode: nftables"
     assert len(new) <= 4
+
+
+def test_a_plan_comes_out_of_the_ledger_as_it_went_in():
+    facts = cluster_facts()
+    plan = make_plan(facts)
+    approval = Approval("approve", "Ann", "looked", plan.hash, "2026-11-24T00:00:00+00:00", "ui")
+    entry = opened(None, plan, {"config.conf": "x"}, approval)
+    thawed = thaw(entry, facts)
+    assert thawed.hash == plan.hash
+    assert (thawed.batches, thawed.nodes) == (plan.batches, plan.nodes)
+    assert entry.approved("plan") == approval
+    assert entry.approved("canary") is None
+
+
+def test_a_record_that_does_not_give_its_own_hash_is_no_plan():
+    facts = cluster_facts()
+    plan = make_plan(facts)
+    entry = opened(None, plan, {}, Approval("approve", "Ann", "ok", plan.hash, "now", "ui"))
+    for record in ({}, {**entry.plan, "batches": []}, {**entry.plan, "nodes": 3}):
+        assert thaw(replace(entry, plan=record), facts) is None

@@ -15,6 +15,8 @@ NEEDED = {"kernel": KERNEL.version, "nft": NFT.version}
 """What kube-proxy's nftables mode needs at least."""
 
 _SECONDS = "a number of seconds greater than 0, at most 2678400 (31 days)"
+_COUNT = "a whole number from 1 to 1000"
+_SOME = "a number of nodes greater than 0, or per cent such as 25%"
 _ACCESS = "ssh, or exec (in kube-proxy's pods)"
 _PATH = "a path; ~ and $VARS are expanded"
 
@@ -45,7 +47,38 @@ ALLOWED: Mapping[str, str] = {
     "ssh.address": "InternalIP, ExternalIP, Hostname, or a template such as {name}.example.org",
     "ssh.config": _PATH,
     "policy": "a mapping of policy options",
-    "policy.strategy": "rolling",
+    "policy.strategy": "batches or rolling",
+    "policy.canary": 'a mapping with "count", "nodes" or "selector"',
+    "policy.canary.count": _COUNT,
+    "policy.canary.nodes": "a list of names of nodes",
+    "policy.canary.nodes[]": "the name of a node",
+    "policy.canary.selector": "a mapping of labels",
+    "policy.canary.selector.*": "a string; put it in quotes",
+    "policy.batches": "a mapping of options for batches",
+    "policy.batches.sizes": f"a list, each {_SOME}",
+    "policy.batches.sizes[]": _SOME,
+    "policy.batches.at_once": _COUNT,
+    "policy.batches.control_plane": "last or first",
+    "policy.batches.spread_by": "the name of a label",
+    "policy.batches.soak": "a number of seconds from 0 to 2678400 (31 days)",
+    "policy.batches.failure_budget": "a number of nodes, or per cent such as 5%",
+    "policy.config_at_gate": "original or stays",
+    "policy.on_failure": 'a mapping with "canary" or "batch"',
+    "policy.on_failure.canary": "rollback, hold or ask",
+    "policy.on_failure.batch": "hold, rollback or ask",
+    "policy.drain": 'true, false, or a mapping with "everywhere", "nodes" or "selector"',
+    "policy.drain.everywhere": "true or false",
+    "policy.drain.nodes": "a list of names of nodes",
+    "policy.drain.nodes[]": "the name of a node",
+    "policy.drain.selector": "a mapping of labels",
+    "policy.drain.selector.*": "a string; put it in quotes",
+    "policy.drain.deadline": _SECONDS,
+    "policy.drain.unmanaged": "true or false",
+    "policy.drain.empty_dir": "true or false",
+    "policy.quiet": 'a mapping with "max_connections"',
+    "policy.quiet.max_connections": "a whole number, at least 0",
+    "policy.quiet.wait_seconds": _SECONDS,
+    "policy.quiet.otherwise": "go-on or stop",
     "policy.node_port_addresses": "keep-reach or primary",
     "policy.parallelism": "a whole number from 1 to 1024",
     "policy.interruption_probe": "canary, all or off",
@@ -103,5 +136,7 @@ def _row(place: Place) -> str:
         return "clusters[].labels.*"
     if place[:2] == ("policy", "findings") and place[2:]:
         return "policy.findings.*"
+    if place[:1] == ("policy",) and place[2:3] == ("selector",) and place[3:]:
+        return f"policy.{place[1]}.selector.*"
     text = "".join("[]" if isinstance(part, int) else f".{part}" for part in place)
     return text.removeprefix(".")

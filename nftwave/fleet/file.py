@@ -106,6 +106,6 @@ def _merged(base: M, override: M) -> M:
 
 
 def _over(base: Any, value: Any) -> Any:
-    if isinstance(value, BaseModel):
+    if isinstance(value, BaseModel) and base is not None:
         return _merged(base, value)
     return {**base, **value} if isinstance(value, dict) else value

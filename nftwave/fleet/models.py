@@ -8,12 +8,14 @@ defaults and descriptions (for `nftwave fleet schema`); what a person is told ab
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     PlainValidator,
@@ -46,10 +48,41 @@ def _not_lowered(value: str, info: ValidationInfo) -> str:
     return value
 
 
+def _share(value: object) -> object:
+    """A number of nodes, or per cent of them such as `25%`."""
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    if isinstance(value, str) and PER_CENT.fullmatch(value):
+        return value
+    raise PydanticCustomError("share", "neither a number of nodes nor per cent")
+
+
+def _some(value: object) -> object:
+    if _share(value) in (0, "0%"):
+        raise PydanticCustomError("share", "none")
+    return value
+
+
+def _everywhere(value: object) -> object:
+    """`drain: true` is short for `drain: {everywhere: true}`."""
+    return {"everywhere": value} if isinstance(value, bool) else value
+
+
+def _or_boolean(schema: dict[str, Any]) -> None:
+    schema["anyOf"] = [{"type": "boolean"}, {"$ref": schema.pop("$ref")}]
+    schema["title"] = "Drain"
+
+
+PER_CENT = re.compile(r"^(100|[0-9]{1,2})%$")
+_SHARE = [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": PER_CENT.pattern}]
+Share = Annotated[int | str, PlainValidator(_share), WithJsonSchema({"anyOf": _SHARE})]
+SomeNodes = Annotated[Share, AfterValidator(_some)]
 FilePath = Annotated[Path, PlainValidator(_expanded), WithJsonSchema({"type": "string"})]
 Label = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=63)]
 Text = Annotated[str, Field(min_length=1)]
 Reason = Annotated[str, Field(min_length=3, pattern=r"\S")]
+Count = Annotated[int, Field(ge=1, le=1000)]
+Pause = Annotated[float, Field(ge=0, le=MONTH, allow_inf_nan=False)]
 Seconds = Annotated[float, Field(gt=0, le=MONTH, allow_inf_nan=False)]
 Numbers = Annotated[str, Field(pattern=r"^[0-9]{1,6}(\.[0-9]{1,6}){1,2}$")]
 Threshold = Annotated[Numbers, AfterValidator(_not_lowered)]
@@ -135,11 +168,115 @@ class Waiver(Strict):
     reason: Reason = Field(description="Why it may be so; shown with the plan that is approved.")
 
 
+class Canary(Strict):
+    """The nodes that go first, before a person says yes to the rest."""
+
+    count: Count = Field(default=1, description="How many, where neither names nor labels say.")
+    nodes: tuple[Text, ...] = Field(default=(), strict=False, description="Their names.")
+    selector: dict[str, str] = Field(
+        default={}, description="Labels that a Node must have to be one; count says how many."
+    )
+
+
+class Batches(Strict):
+    """The nodes after the canary."""
+
+    sizes: tuple[SomeNodes, ...] = Field(
+        default=("10%", "25%"),
+        min_length=1,
+        strict=False,
+        description="Nodes of each batch, in number or per cent of all; the last one again and "
+        "again.",
+    )
+    at_once: Count = Field(
+        default=10, description="Nodes of one batch whose kube-proxy may be down together."
+    )
+    control_plane: Literal["last", "first"] = Field(
+        default="last", description="When nodes of the control plane have their turn."
+    )
+    spread_by: Text = Field(
+        default="topology.kubernetes.io/zone",
+        description="Label by whose values the nodes of a batch are mixed.",
+    )
+    soak: Pause = Field(
+        default=15,
+        description="Seconds between two batches in which the last one must stay well.",
+    )
+    failure_budget: Share = Field(
+        default=0, description="Nodes, in number or per cent, that may fail before it halts."
+    )
+
+
+class OnFailure(Strict):
+    """What becomes of the nodes that were changed, when too many of them fail."""
+
+    canary: Literal["rollback", "hold", "ask"] = Field(
+        default="rollback", description="When a canary fails."
+    )
+    batch: Literal["hold", "rollback", "ask"] = Field(
+        default="hold", description="When a later batch fails beyond the failure budget."
+    )
+
+
+class Drain(Strict):
+    """Nodes that are emptied before their kube-proxy is replaced, so that nothing is cut there."""
+
+    everywhere: bool | None = Field(
+        default=None,
+        description="true: all nodes; false: none. `drain: true` and `drain: false` for short.",
+    )
+    nodes: tuple[Text, ...] = Field(default=(), strict=False, description="Names of nodes.")
+    selector: dict[str, str] = Field(default={}, description="Labels of nodes.")
+    deadline: Seconds = Field(default=600, description="Seconds for emptying one node.")
+    unmanaged: bool = Field(
+        default=False, description="Evict pods without a controller too: nobody makes them anew."
+    )
+    empty_dir: bool = Field(
+        default=True, description="Evict pods with emptyDir volumes: what is in these is lost."
+    )
+
+
+class Quiet(Strict):
+    """Waiting, before a node's kube-proxy is replaced, until few connections are at stake there."""
+
+    max_connections: int | None = Field(
+        default=None,
+        ge=0,
+        description="Established connections through ipvs that are few enough; else no waiting.",
+    )
+    wait_seconds: Seconds = Field(
+        default=300, description="Seconds after which it is not waited any longer."
+    )
+    otherwise: Literal["go-on", "stop"] = Field(
+        default="go-on", description="What to do with a node that is still busy then."
+    )
+
+
 class Policy(Strict):
     """What a migration may do and how long it may take."""
 
-    strategy: Literal["rolling"] = Field(
-        default="rolling", description="Restart kube-proxy everywhere."
+    strategy: Literal["batches", "rolling"] = Field(
+        default="batches",
+        description="Canary, a person's yes, then batches, each proven before the next; or "
+        "restart kube-proxy everywhere as `kubectl rollout restart` does.",
+    )
+    canary: Canary = Field(default=Canary(), description="The nodes that go first.")
+    batches: Batches = Field(default=Batches(), description="The nodes after them.")
+    config_at_gate: Literal["original", "stays"] = Field(
+        default="original",
+        description="config.conf while a person is asked about the canary. original: it goes back "
+        "until the yes, so that a kube-proxy that restarts meanwhile comes up in ipvs, on a canary "
+        "too, which then has another turn. stays: whatever restarts meanwhile, and each new node, "
+        "comes up in nftables, on nodes that nobody has proven.",
+    )
+    on_failure: OnFailure = Field(default=OnFailure(), description="When too many nodes fail.")
+    drain: Annotated[Drain, BeforeValidator(_everywhere)] = Field(
+        default=Drain(),
+        description="Nodes that are drained before their turn.",
+        json_schema_extra=_or_boolean,
+    )
+    quiet: Quiet = Field(
+        default=Quiet(), description="Wait for few connections before each node's turn."
     )
     node_port_addresses: Literal["keep-reach", "primary"] = Field(
         default="keep-reach",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +21,7 @@ from nftwave.kube.resources import CONTROLLER_REVISIONS, DAEMON_SETS
 from nftwave.kube.waiting import follow
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from nftwave.kube.gateway import Gateway
     from nftwave.kube.resources import Object
@@ -79,19 +81,12 @@ def restart(
         }
         return _patch(gateway, patch, dry_run=dry_run)
 
-    for attempt in range(RESTART_ATTEMPTS):
-        try:
-            if dry_run:
-                return Converged(change(read_daemon_set(gateway)), changed=False)
-            return converge(lambda: read_daemon_set(gateway), is_wanted, change)
-        except ApiConflict:
-            # The controller wrote the status. What the patch names is checked again.
-            if attempt == RESTART_ATTEMPTS - 1:
-                raise
-    raise AssertionError("unreachable")  # the last attempt returns or raises
+    if dry_run:
+        return _persistently(lambda: Converged(change(read_daemon_set(gateway)), changed=False))
+    return _persistently(lambda: converge(lambda: read_daemon_set(gateway), is_wanted, change))
 
 
-def hold(gateway: Gateway) -> Converged:
+def hold(gateway: Gateway, *, dry_run: bool = False) -> Converged:
     """Set the update strategy to OnDelete: from then on no pod is replaced unless deleted.
 
     Without a precondition: whatever else was changed, no further node must be. Tried for
@@ -103,6 +98,8 @@ def hold(gateway: Gateway) -> Converged:
     until = time.monotonic() + HOLD_DEADLINE
     while True:
         try:
+            if dry_run:
+                return Converged(_patch(gateway, {"spec": ON_DELETE}, dry_run=True), changed=False)
             return converge(
                 lambda: read_daemon_set(gateway),
                 lambda now: DaemonSetView.of(now).strategy == "OnDelete",
@@ -111,6 +108,78 @@ def hold(gateway: Gateway) -> Converged:
         except ApiUnavailable:
             if time.monotonic() > until:
                 raise
+
+
+def release(gateway: Gateway, strategy: Mapping[str, Any], *, template: str) -> Converged:
+    """Put the update strategy back that was in force before the hold. Restarts nothing.
+
+    Args:
+        template: digest of the pods' template under which the nodes were proven: of another one
+            all pods would be made anew the moment the hold ends.
+
+    Raises:
+        Conflict: the template is another one; the hold stays.
+    """
+
+    def change(now: Object) -> Object:
+        if template_digest(DaemonSetView.of(now)) != template:
+            raise Conflict(
+                "the pods' template of DaemonSet kube-system/kube-proxy was changed meanwhile:"
+                " ending the hold would replace every kube-proxy pod",
+                cluster=gateway.cluster,
+                unchanged="the hold stays (updateStrategy OnDelete)",
+                next_step="see who changed it (`kubectl -n kube-system get ds kube-proxy -o yaml"
+                " --show-managed-fields`), then run this again: it plans anew",
+            )
+        version = {"resourceVersion": now["metadata"]["resourceVersion"]}
+        return _patch(gateway, {"metadata": version, "spec": {"updateStrategy": strategy}})
+
+    return _persistently(
+        lambda: converge(
+            lambda: read_daemon_set(gateway),
+            lambda now: now["spec"].get("updateStrategy") == strategy,
+            change,
+        )
+    )
+
+
+def forget_restart(gateway: Gateway, before: str) -> Converged:
+    """Put the restart annotation back to what it was; under OnDelete that restarts nothing.
+
+    Args:
+        before: its value; empty where there was none.
+    """
+
+    def change(now: Object) -> Object:
+        annotations = {RESTARTED_AT: before or None}
+        version = {"resourceVersion": now["metadata"]["resourceVersion"]}
+        template = {"metadata": {"annotations": annotations}}
+        return _patch(gateway, {"metadata": version, "spec": {"template": template}})
+
+    return _persistently(
+        lambda: converge(
+            lambda: read_daemon_set(gateway),
+            lambda now: DaemonSetView.of(now).restarted_at == before,
+            change,
+        )
+    )
+
+
+def template_digest(daemon_set: DaemonSetView) -> str:
+    """SHA-256 over what the DaemonSet's pods are made from, but for the restart annotation."""
+    spec = daemon_set.object["spec"]["template"]["spec"]
+    return hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()
+
+
+def _persistently(change: Callable[[], Converged]) -> Converged:
+    """Again where only the controller wrote the status between reading and writing."""
+    for attempt in range(RESTART_ATTEMPTS):
+        try:
+            return change()
+        except ApiConflict:
+            if attempt == RESTART_ATTEMPTS - 1:
+                raise
+    raise AssertionError("unreachable")  # the last attempt returns or raises
 
 
 def _patch(gateway: Gateway, patch: Mapping[str, Any], *, dry_run: bool = False) -> Object:

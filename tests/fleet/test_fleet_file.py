@@ -217,3 +217,18 @@ def test_a_fleet_file_without_read_permission_is_told(fleet_file):
     fleet_file.chmod(0)
     with pytest.raises(BadInput, match="cannot be read: Permission denied"):
         load_fleet(fleet_file)
+
+
+@pytest.mark.parametrize(
+    ("own", "everywhere"), [("true", True), ("false", False), ("{nodes: [b]}", None)]
+)
+def test_drain_is_a_yes_a_no_or_says_which_nodes(tmp_path, own, everywhere):
+    path = tmp_path / "fleet.yaml"
+    path.write_text(
+        f"clusters: [{{name: a, in_cluster: true, policy: {{drain: {own}}}}}]\n"
+        "policy: {drain: {nodes: [a], selector: {pool: db}}, quiet: {max_connections: 5}}\n"
+    )
+    policy = load_fleet(path).cluster("a").policy
+    assert policy.drain.everywhere is everywhere
+    assert policy.drain.nodes == (("b",) if everywhere is None else ("a",))
+    assert policy.quiet.max_connections == 5

@@ -1,5 +1,7 @@
 """Every mistake in a fleet file is one line: place, what was found, what is allowed."""
 
+from typing import get_origin
+
 import pytest
 from pydantic import BaseModel
 
@@ -8,6 +10,9 @@ from nftwave.fleet import Fleet, load_fleet
 from nftwave.fleet.fields import ALLOWED, allowed
 
 GOOD = "clusters:\n  - {name: a, in_cluster: true}\n"
+COUNT = "a whole number from 1 to 1000"
+SOME = "a number of nodes greater than 0, or per cent such as 25%"
+DRAIN = 'true, false, or a mapping with "everywhere", "nodes" or "selector"'
 SECONDS = "a number of seconds greater than 0, at most 2678400 (31 days)"
 KERNEL = 'a version in quotes, at least "5.13": kube-proxy in nftables mode needs it'
 NFT = 'a version in quotes, at least "1.0.1": kube-proxy in nftables mode needs it'
@@ -72,7 +77,24 @@ def nested(field, value):
         ("ssh.address", '"{host}"', '"{host}"', ADDRESS),
         ("ssh.address", '"{name}{name}"', '"{name}{name}"', ADDRESS),
         ("policy", "[]", "an empty list", "a mapping of policy options"),
-        ("policy.strategy", "batches", '"batches"', "rolling"),
+        ("policy.strategy", "canary", '"canary"', "batches or rolling"),
+        ("policy.canary.count", "0", "0", COUNT),
+        ("policy.canary.nodes", "node-1", '"node-1"', "a list of names of nodes"),
+        ("policy.canary.selector", "[]", "an empty list", "a mapping of labels"),
+        ("policy.canary.selector.pool", "1", "1", "a string; put it in quotes"),
+        ("policy.batches", "5", "5", "a mapping of options for batches"),
+        ("policy.batches.sizes", "[]", "an empty list", f"a list, each {SOME}"),
+        ("policy.batches.at_once", "1001", "1001", COUNT),
+        ("policy.batches.control_plane", "never", '"never"', "last or first"),
+        ("policy.batches.soak", "-1", "-1", "a number of seconds from 0 to 2678400 (31 days)"),
+        ("policy.batches.failure_budget", "-1", "-1", "a number of nodes, or per cent such as 5%"),
+        ("policy.config_at_gate", "nftables", '"nftables"', "original or stays"),
+        ("policy.on_failure.canary", "stop", '"stop"', "rollback, hold or ask"),
+        ("policy.on_failure.batch", "", "nothing", "hold, rollback or ask"),
+        ("policy.drain", "maybe", '"maybe"', DRAIN),
+        ("policy.drain.deadline", "0", "0", SECONDS),
+        ("policy.quiet.max_connections", "-1", "-1", "a whole number, at least 0"),
+        ("policy.quiet.otherwise", "wait", '"wait"', "go-on or stop"),
         ("policy.node_port_addresses", "all", '"all"', "keep-reach or primary"),
         ("policy.interruption_probe", "some", '"some"', "canary, all or off"),
         ("policy.parallelism", "0", "0", "a whole number from 1 to 1024"),
@@ -392,13 +414,33 @@ def test_aliases_may_be_used_in_a_fleet_file(path):
     assert load_fleet(path).cluster("b").ssh.user == "x"
 
 
+@pytest.mark.parametrize(
+    ("field", "item", "found", "right"),
+    [
+        ("policy.canary.nodes", "1", "1", "the name of a node"),
+        ("policy.drain.nodes", "5", "5", "the name of a node"),
+        ("policy.batches.sizes", "0", "0", SOME),
+        ("policy.batches.sizes", "0%", '"0%"', SOME),
+        ("policy.batches.sizes", "101%", '"101%"', SOME),
+        ("policy.batches.sizes", "1.5", "1.5", SOME),
+        ("policy.batches.sizes", "true", "true", SOME),
+    ],
+)
+def test_a_wrong_item_of_a_list_is_told_with_its_index(path, field, item, found, right):
+    expected = f"{field}[0]: found {found}, allowed: {right}"
+    assert lines(path, nested(field, f"[{item}]")) == [f"fleet.yaml:3: {expected}"]
+
+
+NODES_AND_LABELS = ("nodes[]", "selector.*")
+
+
 def places(model, start=()):
     for name, field in model.model_fields.items():
         yield (*start, name)
         kinds = [field.annotation, *getattr(field.annotation, "__args__", ())]
         for kind in kinds:
             if isinstance(kind, type) and issubclass(kind, BaseModel):
-                index = (0,) if kind is not field.annotation else ()
+                index = (0,) if get_origin(field.annotation) is tuple else ()
                 yield from places(kind, (*start, name, *index))
 
 
@@ -411,5 +453,6 @@ def test_every_field_of_the_models_has_words_for_what_is_allowed():
 def test_no_row_of_the_table_is_without_a_field():
     rows = {".".join(str(p) for p in place).replace(".0", "[]") for place in places(Fleet)}
     items = {"", "clusters[]", "clusters[].labels.*", "ssh.jump[]"}
-    items |= {"policy.findings.*", "policy.waivers[]"}
+    items |= {"policy.findings.*", "policy.waivers[]", "policy.batches.sizes[]"}
+    items |= {f"policy.{one}.{row}" for one in ("canary", "drain") for row in NODES_AND_LABELS}
     assert set(ALLOWED) - items <= rows

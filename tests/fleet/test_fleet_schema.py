@@ -82,6 +82,11 @@ def test_the_example_shows_the_defaults_where_it_says_so(tmp_path):
         "{clusters: [{name: a, in_cluster: true}], policy: {deadlines: {probe: 0.5}}}",
         "{clusters: [{name: a, in_cluster: true}], policy: {thresholds: {nft: '1.0.6'}}}",
         "{clusters: [{name: a, in_cluster: true}], policy: {thresholds: {nft: 1.0}}}",
+        "{clusters: [{name: a, in_cluster: true}], policy: {drain: true}}",
+        "{clusters: [{name: a, in_cluster: true}], policy: {drain: {nodes: [a]}}}",
+        "{clusters: [{name: a, in_cluster: true}], policy: {batches: {sizes: [1, 25%]}}}",
+        "{clusters: [{name: a, in_cluster: true}], policy: {batches: {sizes: [101%]}}}",
+        "{clusters: [{name: a, in_cluster: true}], policy: {batches: {failure_budget: -1}}}",
     ],
 )
 def test_schema_and_loader_say_the_same(tmp_path, text):

@@ -42,15 +42,16 @@ def test_help_imports_nothing_that_is_slow():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "SLOW []" in done.stdout
-    for command in ("check", "plan", "migrate", "verify", "approve", "lab", "demo", "fleet"):
+    commands = "check plan status migrate verify approve lab demo fleet"
+    for command in commands.split():
         assert command in done.stdout
 
 
 def test_read_only_commands_import_no_prefect(cluster):
     code = (
         "import sys; from flows import cli\n"
-        "for words in (['check', 'lab-1'], ['plan', 'lab-1'], ['verify', 'lab-1']):\n"
-        "    try: cli.app(words)\n"
+        "for command in ('check', 'plan', 'verify', 'status'):\n"
+        "    try: cli.app([command, 'lab-1'])\n"
         "    except SystemExit: pass\n"
         "print('PREFECT', 'prefect' in sys.modules)"
     )
@@ -94,7 +95,7 @@ def test_plan_shows_the_diff_and_what_is_at_stake(cluster):
     done = run("plan", "lab-1", lab=cluster.lab, check=0)
     assert "-mode: ipvs" in done.stdout
     assert "+mode: nftables" in done.stdout
-    assert "9 connections" in done.stdout
+    assert "9 connections" in " ".join(done.stdout.split())
     told = json.loads(run("plan", "lab-1", "-o", "json", lab=cluster.lab, check=0).stdout)
     assert told["hash"] in done.stdout
     assert cluster.mutations() == []
@@ -185,23 +186,67 @@ def read_until(child, text):
     raise AssertionError("".join(seen))
 
 
-def test_a_run_is_approved_from_another_terminal(cluster, prefect):
-    child = start(cluster)
+def approve_from_another_terminal(child, *words):
     told = read_until(child, "nftwave approve")
     run_id = told.rpartition("nftwave approve ")[2].split()[0]
-    run("approve", run_id, "--approver", "Ann", "--reason", "looked at it", check=0)
+    run("approve", run_id, "--approver", "Ann", "--reason", "looked at it", *words, check=0)
+    return run_id
+
+
+def test_a_run_is_approved_from_another_terminal_plan_and_canary(cluster, prefect):
+    child = start(cluster)
+    run_id = approve_from_another_terminal(child)
+    approve_from_another_terminal(child)
     out, err = child.communicate(timeout=60)
     assert child.returncode == 0, err
     assert "Approved by Ann (ui): looked at it" in out
     assert "3 nodes" in out
+    assert [a.gate for a in cluster.ledger().approvals] == ["plan", "canary"]
     late = run("approve", run_id, "--approver", "Bob", "--reason", "too late", check=2)
     assert "waits for nothing" in late.stderr
+
+
+def test_a_canary_is_taken_back_from_another_terminal(cluster, prefect):
+    before = cluster.config_map()["data"], cluster.daemon_set()["spec"]
+    child = start(cluster)
+    approve_from_another_terminal(child)
+    approve_from_another_terminal(child, "--rollback")
+    out, err = child.communicate(timeout=60)
+    assert child.returncode == 5, err
+    assert "rolled back" in out
+    assert (cluster.config_map()["data"], cluster.daemon_set()["spec"]) == before
+    assert set(cluster.modes().values()) == {"ipvs"}
+
+
+@pytest.mark.parametrize(("number", "by"), [(signal.SIGINT, "Ctrl-C"), (signal.SIGTERM, "SIGTERM")])
+def test_stopping_between_two_nodes_ends_the_one_in_hand_and_says_both_ways(
+    slow_cluster, prefect, number, by
+):
+    child = start(slow_cluster, "--approve", "auto")
+    read_until(child, "deleted")
+    child.send_signal(number)
+    out, err = child.communicate(timeout=60)
+    assert child.returncode == 1, err
+    assert f"stopped by {by} during canary" in out
+    assert "1 of 7 nodes proven in nftables mode" in out
+    fleet = f"--fleet {slow_cluster.lab.fleet_file}"
+    assert f"to go on: nftwave migrate lab-1 {fleet}" in out
+    assert f"to go back: nftwave rollback lab-1 {fleet}" in out
+    assert "Traceback" not in err
+    assert slow_cluster.daemon_set()["spec"]["updateStrategy"] == {"type": "OnDelete"}
+    assert sorted(slow_cluster.modes().values()).count("nftables") == 1
+    flipped = {n: slow_cluster.pods()[n] for n, m in slow_cluster.modes().items() if m != "ipvs"}
+
+    again = slow_cluster.migrate()
+    assert again.status == "done", again.what
+    assert {n: slow_cluster.pods()[n] for n in flipped} == flipped
 
 
 @pytest.mark.parametrize(("number", "by"), [(signal.SIGINT, "Ctrl-C"), (signal.SIGTERM, "SIGTERM")])
 def test_stopping_a_rollout_holds_it_and_says_what_was_done_and_what_not(
     slow_cluster, prefect, number, by
 ):
+    slow_cluster.write_policy(strategy="rolling")
     child = start(slow_cluster, "--approve", "auto")
     read_until(child, "restarting kube-proxy")
     wait_for_first_flip(slow_cluster)
@@ -210,7 +255,7 @@ def test_stopping_a_rollout_holds_it_and_says_what_was_done_and_what_not(
     assert child.returncode == 1, err
     assert f"stopped by {by} during the restart of kube-proxy" in out
     assert "held (updateStrategy OnDelete)" in out
-    assert "to go on, run the same command again" in out
+    assert "to go on: nftwave migrate lab-1" in out
     assert slow_cluster.daemon_set()["spec"]["updateStrategy"] == {"type": "OnDelete"}
     assert "Traceback" not in err
     flipped = {n: slow_cluster.pods()[n] for n, m in slow_cluster.modes().items() if m != "ipvs"}

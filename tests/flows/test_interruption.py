@@ -13,9 +13,27 @@ SLOW_ENOUGH = 10
 
 
 @pytest.fixture
-def slow(tmp_path, prefect):
+def policy():
+    """One node that goes first is measured in both ways; here all are restarted together."""
+    return {"strategy": "rolling"}
+
+
+@pytest.fixture
+def slow(tmp_path, prefect, policy):
     with running_lab(tmp_path / "lab", nodes=3, speed=SLOW_ENOUGH) as lab:
-        yield Cluster(lab)
+        yield Cluster(lab, policy)
+
+
+def test_the_canary_is_measured_before_a_person_is_asked_about_the_rest(slow):
+    slow.policy = {"batches": {"soak": 0}}
+    slow.write_policy()
+    outcome = slow.migrate()
+    assert outcome.status == "done", outcome.what
+    ((node, found),) = measured(outcome).items()
+    assert node == "lab-1-node-1"
+    assert found.attempts > 5
+    assert 300 <= found.longest_gap < 10_000
+    assert (found.established, found.alive, found.cut) == (3, 0, 3)
 
 
 def measured(outcome):

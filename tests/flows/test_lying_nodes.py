@@ -22,6 +22,7 @@ LIES = {
     "tables-without-services": "map service-ips ip",
 }
 """Each lie, and a piece of evidence that tells it."""
+HONEST = "lab-1-cp-1"
 NODES = {lie: f"lab-1-node-{number}" for number, lie in enumerate([*LIES, "conntrack-full"], 1)}
 
 
@@ -30,7 +31,11 @@ def outcome(tmp_path_factory, prefect):
     folder = tmp_path_factory.mktemp("liars") / "lab"
     with running_lab(folder, nodes=len(NODES) + 3, speed=SPEED) as lab:
         cluster = Cluster(lab)
-        cluster.write_policy(deadlines={"verify": 6, "successor": 20, "probe": 6})
+        cluster.write_policy(
+            deadlines={"verify": 6, "successor": 20, "probe": 6},
+            canary={"nodes": [HONEST]},
+            batches={"sizes": ["100%"], "at_once": 20, "failure_budget": len(LIES), "soak": 0},
+        )
         for lie, node in NODES.items():
             lab.fault("lab-1", node, lie)
         yield cluster.migrate()

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 
 from nftwave.evidence import Standing
+
+
+@pytest.fixture
+def policy():
+    """Restart everywhere; test_batches.py has the other way."""
+    return {"strategy": "rolling"}
+
 
 NODE = "lab-1-node-1"
 ALL = ("lab-1-cp-1", NODE, "lab-1-node-2")
@@ -353,18 +362,16 @@ def test_a_label_put_on_the_config_map_meanwhile_is_taken_in(cluster, prefect):
     assert cluster.config_map()["metadata"]["labels"]["team"] == "net"
 
 
-def test_another_run_that_ends_meanwhile_is_noticed_and_its_original_stays(cluster, prefect):
-    original = cluster.config_map()["data"]
+def test_a_second_run_says_who_works_on_the_cluster_and_changes_nothing(cluster, prefect):
     run = waiting(cluster, prefect)
-    assert cluster.migrate().status == "done"
-    pods = cluster.pods()
+    second = cluster.migrate()
+    assert (second.status, second.exit_status) == ("failed", 1)
+    assert "has the lock on this cluster since" in second.what
+    assert socket.gethostname() in second.what
+    assert any("nftwave status lab-1" in step for step in second.next_steps)
+    assert cluster.mutations() == []
     answer(run)
-    # What was approved no longer holds: it plans anew, and there is nothing left to change.
-    second = waiting(cluster, prefect, run.begun)
-    answer(second, "reject")
-    assert second.begun.join().status == "not-approved"
-    assert cluster.ledger().original == original
-    assert cluster.pods() == pods
+    assert run.begun.join().status == "done"
 
 
 def test_pods_replaced_while_approval_waits_are_not_taken_for_successors(larger_cluster, prefect):

@@ -1,0 +1,108 @@
+"""Before each change: is the cluster still what was approved?"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from nftwave import progress
+from nftwave.drift import Drift, drifts, flipped_early
+from nftwave.errors import Conflict
+from nftwave.look import look_at_api, probe_nodes
+from nftwave.outcome import listed
+from nftwave.plan import thaw
+from tasks.step import step
+
+if TYPE_CHECKING:
+    from nftwave.clusterfacts import ClusterFacts
+    from tasks.run import Run
+
+
+class Drifted(Conflict):
+    """The cluster is no longer what was approved: it has to be approved anew."""
+
+
+@step("compare {run.name} with its plan")
+def still_holds(run: Run) -> None:
+    """Look at the API, before a batch: a number of requests that does not grow with the nodes.
+
+    Raises:
+        Drifted: the plan no longer holds.
+    """
+    now = _looked(run)
+    early = [n for n in flipped_early(run.plan, run.facts, now) if n not in run.flipped]
+    if early:
+        told = f"changed out of turn, by somebody else: {listed(early)}; each is asked in its turn"
+        progress.tell(progress.Event("line", "drift", told))
+        run.early |= set(early)
+    run.facts = _fresh(run.facts, now)
+    refuse(run, drifts(run.plan, now, config=run.plan.config_after, held=True))
+
+
+def refuse_way_back(run: Run) -> None:
+    """Not forward where a way back has begun.
+
+    Raises:
+        Conflict: that migration is being taken back.
+    """
+    if run.ledger is not None and run.ledger.going_back:
+        raise Conflict(
+            "the migration of this cluster is being taken back",
+            cluster=run.name,
+            unchanged="nothing was changed",
+            next_step=f"nftwave rollback {run.story.called} takes it back to the end",
+        )
+
+
+def goes_on(run: Run) -> bool:
+    """Whether an earlier run's approved plan is under way and still holds; then it is taken."""
+    entry = run.ledger
+    if entry is None or not entry.is_open:
+        return False
+    plan, approval = thaw(entry, run.facts), entry.approved("plan")
+    if plan is None or approval is None or plan.strategy != "batches":
+        return False
+    # While people are asked, and before the first change, config.conf is as it was.
+    before = entry.phase in {"approved", "asking"}
+    found = drifts(plan, run.facts, config=None if before else plan.config_after, held=False)
+    harmful = [drift.what for drift in found if not drift.harmless]
+    if harmful:
+        told = f"plan {plan.short_hash} no longer holds: {'; '.join(harmful)}; asking again"
+        progress.tell(progress.Event("line", "drift", told))
+        return False
+    run.plan = plan
+    run.story.plan_hash, run.story.approval = plan.hash, approval
+    told = f"going on under plan {plan.short_hash}, approved by {approval.approver} {approval.at}"
+    progress.tell(progress.Event("line", "plan", told))
+    return True
+
+
+def refuse(run: Run, found: tuple[Drift, ...]) -> None:
+    """Tell what has moved; raise Drifted where the plan does not hold any more."""
+    for drift in found:
+        if drift.harmless and drift.what not in run.told:
+            run.told.add(drift.what)
+            progress.tell(progress.Event("line", "drift", f"taken in: {drift.what}"))
+    harmful = [drift.what for drift in found if not drift.harmless]
+    if harmful:
+        raise Drifted(
+            f"the cluster is no longer what was approved: {'; '.join(harmful)}",
+            cluster=run.name,
+            unchanged="no node was changed since this was noticed",
+            next_step="see who works on it",
+        )
+
+
+def _looked(run: Run) -> ClusterFacts:
+    now = look_at_api(run.cluster, run.gateway)
+    planned = {node.name for node in run.plan.nodes}
+    new = [node for node in now.targets if node.name not in planned]
+    return replace(now, probes=probe_nodes(now, run.gateway, new) if new else {})
+
+
+def _fresh(before: ClusterFacts, now: ClusterFacts) -> ClusterFacts:
+    """What is known now: probes of nodes whose kube-proxy is another one do not hold any more."""
+    uids = {pod.node: pod.uid for pod in before.pods if not pod.deleting}
+    again = {pod.node: pod.uid for pod in now.pods if not pod.deleting}
+    probes = {n: p for n, p in before.probes.items() if uids.get(n) == again.get(n)}
+    return replace(now, probes=probes | dict(now.probes), around=before.around)

@@ -1,0 +1,72 @@
+"""Between canary and batches, and after a failure: what people say, and what holds meanwhile."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from nftwave.errors import Conflict
+from tasks.approve import approve_canary, ask_after_failure
+from tasks.batches import run_batch
+from tasks.drift import still_holds
+from tasks.patch import config_again, config_back, hold
+from tasks.stopping import stoppable
+
+if TYPE_CHECKING:
+    from tasks.approve import How
+    from tasks.batches import TooManyFailed
+    from tasks.run import Run
+
+
+def approved_canary(run: Run, how: How) -> bool:
+    """Whether a person says yes to the other nodes, now or in an earlier run; False: go back.
+
+    Raises:
+        NotApproved: neither; everything is left as it is.
+        Drifted: the cluster changed meanwhile.
+    """
+    if run.ledger is not None and run.ledger.approved("canary"):
+        return True
+    asked = how != "auto"
+    if asked:
+        run.note(phase="asking")
+        if run.cluster.policy.config_at_gate == "original":
+            config_back(run)
+    approval = approve_canary(run, how)
+    if run.ledger is not None:
+        run.record(replace(run.ledger, approvals=(*run.ledger.approvals, approval)))
+    if approval.decision == "rollback":
+        return False
+    if asked:
+        # Hours may have passed: a canary that was restarted meanwhile may run ipvs again.
+        with stoppable(run):
+            config_again(run)
+            still_holds(run)
+            run_batch(run, run.plan.batches[0], "canary, looked at again", gate="canary")
+    return True
+
+
+def goes_back(run: Run, error: TooManyFailed, how: How) -> bool:
+    """What the policy, or a person, says to nodes that failed: whether all go back."""
+    policy = run.cluster.policy.on_failure
+    wanted = policy.canary if error.gate == "canary" else policy.batch
+    if wanted == "ask":
+        return ask_after_failure(run, error, how)
+    return wanted == "rollback"
+
+
+def hold_for_questions(run: Run) -> None:
+    """Nothing changes by itself while a person is asked anew.
+
+    The hold first: whoever rewrote the DaemonSet may have taken it away.
+    """
+    hold(run)
+    if run.plan.strategy != "batches":
+        return
+    run.note(phase="asking")
+    if run.cluster.policy.config_at_gate == "original":
+        try:
+            config_back(run)
+        except Conflict:
+            # Somebody else's text stays: it is theirs, and a person is asked about it.
+            run.story.unsure.clear()

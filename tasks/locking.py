@@ -1,0 +1,39 @@
+"""One mutator: the lock on a cluster, and what another run did before it was ours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from prefect.runtime import flow_run
+
+from nftwave import ledger, progress
+from nftwave.holder import Holder
+from nftwave.lock import Lock
+from tasks.preflight import preflight
+from tasks.run import Run
+
+
+@contextmanager
+def locked(run: Run, purpose: str, again: Callable[[Run], None] = preflight) -> Iterator[None]:
+    """Hold the lock on the cluster within this block.
+
+    Taken after preflight, so that a run that is blocked leaves no trace; what was read before is
+    read again where another run has written meanwhile.
+
+    Args:
+        again: reads it.
+
+    Raises:
+        Held: another process works on the cluster.
+    """
+    run.story.where = "taking the lock"
+    with Lock(run.gateway, holder=Holder.here(str(flow_run.id or "")), purpose=purpose) as lock:
+        run.lock = lock
+        if lock.taken_over_from:
+            told = f"taken over from {lock.taken_over_from}"
+            progress.tell(progress.Event("line", "lock", told))
+        now = ledger.read(run.gateway)
+        if (now.version if now else "") != (run.ledger.version if run.ledger else ""):
+            again(run)
+        yield
