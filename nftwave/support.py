@@ -6,6 +6,9 @@ import re
 from dataclasses import dataclass
 from typing import NamedTuple
 
+# Bounded: a node may print anything, and int() refuses thousands of digits.
+_RELEASE = re.compile(r"(?<!\d)(\d{1,9})\.(\d{1,9})(?:\.(\d{1,9}))?(?!\d)")
+
 
 class Version(NamedTuple):
     """A release as numbers; compares as numbers do (5.9 < 5.13)."""
@@ -17,7 +20,7 @@ class Version(NamedTuple):
     @classmethod
     def parse(cls, text: str) -> Version | None:
         """The first `N.N` or `N.N.N` in a text such as `v1.36.2` or `6.1.0-50-amd64`."""
-        found = re.search(r"(\d+)\.(\d+)(?:\.(\d+))?", text)
+        found = _RELEASE.search(text)
         return cls(*(int(part or 0) for part in found.groups())) if found else None
 
     @property

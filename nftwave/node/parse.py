@@ -186,6 +186,8 @@ def _ufw(text: str) -> set[str]:
 
 def _conntrack(text: str) -> tuple[int, int]:
     count, limit = text.split()
+    if max(len(count), len(limit)) > len(str(2**64)):
+        raise ValueError(f"not a number of connections: {text[:60]!r}")
     return int(count), int(limit)
 
 
