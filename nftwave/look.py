@@ -38,7 +38,7 @@ from nftwave.surroundings import read_services, read_surroundings
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from nftwave.fleet import Cluster
+    from nftwave.fleet import Cluster, Policy
     from nftwave.kube.gateway import Gateway
     from nftwave.kube.resources import Object
     from nftwave.permissions import Permission
@@ -49,6 +49,13 @@ __all__ = ["CONFIG_KEY", "ClusterFacts", "look", "look_at_api", "probe_nodes"]
 SETTLING = 5.0
 """Seconds after which kube-proxy has followed a change of Services: by default it syncs at once and
 at most once a second (Kubernetes 1.36 source, ipvs.minSyncPeriod); a guess with room."""
+
+
+def _drains(policy: Policy) -> bool:
+    """Whether nodes may be drained; which ones is not known before the nodes are read."""
+    drain = policy.drain
+    some = bool(drain.nodes or drain.selector) if drain.everywhere is None else drain.everywhere
+    return some and policy.strategy == "batches"
 
 
 def look(
@@ -64,7 +71,8 @@ def look(
     """
     # Anybody may read it, so a server that is away is told by one request and not by many.
     gateway.version()
-    if missing := permissions.missing(gateway, cluster.access):
+    drains = _drains(cluster.policy)
+    if missing := permissions.missing(gateway, cluster.access, drains=drains):
         return _unread(cluster, missing)
     facts = look_at_api(cluster, gateway)
     listed = time.monotonic()

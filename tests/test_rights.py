@@ -10,7 +10,7 @@ import pytest
 
 from nftwave.drain import cordon, uncordon
 from nftwave.findings import judge
-from nftwave.fleet import explicit_cluster
+from nftwave.fleet import Policy, explicit_cluster
 from nftwave.holder import Holder
 from nftwave.kube.connect import connect
 from nftwave.kube.errors import ApiForbidden
@@ -117,6 +117,25 @@ def test_the_rights_for_draining_are_enough_and_needed(limited, tmp_path):
     }
     with pytest.raises(ApiForbidden, match="cannot patch resource"):
         cordon(without, node)
+
+
+@pytest.mark.parametrize(
+    ("policy", "lacks"),
+    [
+        ({}, False),
+        ({"drain": True}, True),
+        ({"drain": {"selector": {"pool": "db"}}}, True),
+        ({"drain": {"everywhere": False, "nodes": ["node1"]}}, False),
+        ({"drain": True, "strategy": "rolling"}, False),
+    ],
+)
+def test_rights_for_draining_are_asked_for_where_the_policy_drains(
+    limited, tmp_path, policy, lacks
+):
+    cluster = limited(PERMISSIONS).cluster(tmp_path)
+    draining = cluster.model_copy(update={"policy": Policy.model_validate(policy)})
+    facts = look(draining, connect(cluster))
+    assert facts.missing == (DRAIN_PERMISSIONS if lacks else ())
 
 
 def test_without_rights_all_of_them_are_told_and_nothing_else_is_asked(limited, tmp_path):
