@@ -109,7 +109,7 @@ class _Looking:
 
     def once_more(self, verdict: NodeVerdict) -> bool:
         """Whether all that is missing is a second look at the container."""
-        against = verdict.against()
+        against = [one for one in verdict.against() if one.seen != NEVER_SEEN]
         return (
             len(against) == 1
             and against[0].name == "container stays up"

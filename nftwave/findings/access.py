@@ -148,8 +148,10 @@ RULES = (
         severity=Severity.WARNING,
         looks_at="field `access` of the cluster in the fleet file",
         why="by exec neither ipvs nor the host is seen: virtual servers of keepalived or kube-vip"
-        " would be wiped unseen, and no node can be called verified afterwards",
-        remedy="use access ssh, or look at those on each node by hand before and after",
+        " would be wiped unseen, and no node can be called verified afterwards: strategy batches"
+        " goes back at its first node",
+        remedy="use access ssh; or strategy rolling, and look at those on each node by hand before"
+        " and after",
         source="nftwave/podprobe.py tells fact by fact what kube-proxy's image can show",
         judge=exec_sees_less,
     ),

@@ -91,6 +91,13 @@ def test_nobody_waits_for_what_exec_can_never_see(migrated):
     assert time.monotonic() - begun < 45
 
 
+def test_a_single_look_by_exec_still_sees_that_the_container_stays_up(migrated):
+    cluster, _, _ = migrated
+    found = verify_all(cluster.facts(), cluster.gateway(), deadline=0)
+    honest = [v for v in found if v.node != NODE]
+    assert {e.name for v in honest for e in v.against()} == ONLY_THE_HOST
+
+
 def test_no_ssh_connection_was_made(migrated):
     cluster, _, _ = migrated
     assert {node["ssh"]["connections"] for node in cluster.state["nodes"].values()} == {0}
