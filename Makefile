@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 help:
 	@echo "make demo                   a lab cluster of five nodes goes from ipvs to nftables"
 	@echo "make demo APPROVE=ui        the same, and you approve it in the Prefect UI"
-	@echo "make demo FAULT=lab-1-node-2=crashloop   the same, with a fault on a node"
+	@echo "make demo FAULT=crashloop   the canary fails, and is rolled back; NODE=FAULT for another"
 	@echo "make demo KEEP=1            lab and UI stay up afterwards, until Ctrl-C"
 	@echo "make test                   the tests"
 	@echo "make check                  linters, types, layers"

@@ -282,7 +282,8 @@ def demo(
     nodes: Annotated[int, typer.Option(min=1, max=1000, help="Nodes of the lab cluster.")] = 5,
     speed: Annotated[float, typer.Option(min=0.1, help="How much faster than life.")] = 10.0,
     fault: Annotated[
-        list[str] | None, typer.Option(help="NODE=FAULT; see `nftwave lab faults`.")
+        list[str] | None,
+        typer.Option(help="FAULT of the canary, or NODE=FAULT; see `nftwave lab faults`."),
     ] = None,
     *,
     keep: Annotated[

@@ -38,7 +38,10 @@ def run_demo(
         " migrates that.\n",
         soft_wrap=True,
     )
-    with lab_errors(), running_lab(lab_folder, nodes=nodes, speed=speed, faults=wanted) as lab:
+    named = [(node, name) for node, name in wanted if node]
+    with lab_errors(), running_lab(lab_folder, nodes=nodes, speed=speed, faults=named) as lab:
+        for name in [name for node, name in wanted if not node]:
+            lab.fault(CLUSTER, _canary(lab.fleet_file), name)
         return run_migration(
             CLUSTER,
             home=(directory / "prefect").absolute(),
@@ -58,10 +61,26 @@ def lab_errors() -> Iterator[None]:
 
 
 def _fault(text: str) -> tuple[str, str]:
-    node, _, name = text.partition("=")
+    """Node and name of a fault; the node is empty where the canary is meant."""
+    node, _, name = text.rpartition("=")
     if not name:
-        raise BadInput(f"--fault {text!r} is not NODE=FAULT, such as {CLUSTER}-node-2=crashloop")
+        raise BadInput(f"--fault {text!r} is neither FAULT nor NODE=FAULT, such as crashloop")
     return node, name
+
+
+def _canary(fleet_file: Path) -> str:
+    """The node that goes first."""
+    from nftwave.batches import arrange
+    from nftwave.fleet import load_fleet
+    from nftwave.kube.connect import connect
+    from nftwave.look import look_at_api
+
+    cluster = load_fleet(fleet_file).cluster(CLUSTER)
+    gateway = connect(cluster)
+    try:
+        return arrange(cluster, look_at_api(cluster, gateway).targets)[0][0]
+    finally:
+        gateway.close()
 
 
 def _show(outcome: Outcome, fleet_file: Path, *, keep: bool) -> None:

@@ -38,7 +38,7 @@ class Outcome:
     state: str = ""
     next_steps: tuple[str, ...] = ()
     plan_hash: str = ""
-    approval: Approval | None = None
+    approvals: tuple[Approval, ...] = ()
     findings: tuple[Finding, ...] = ()
     verdicts: tuple[NodeVerdict, ...] = ()
     run_url: str = ""
@@ -60,13 +60,15 @@ class Outcome:
         lines += [f"Changed: {change}" for change in self.changed]
         if self.state:
             lines.append(self.state)
-        if self.approval:
-            a = self.approval
-            said = "Approved" if a.decision == "approve" else "Rejected"
-            lines.append(f"{said} by {a.approver} ({a.by}): {a.reason}")
+        for a in self.approvals:
+            about = "the plan" if a.gate == "plan" else f"the {a.gate}"
+            lines.append(f"{_SAID[a.decision]} {about} by {a.approver} ({a.by}): {a.reason}")
         measured = [(v.node, v.interruption) for v in self.verdicts if v.interruption]
         lines += [f"Interruption on {node}: {found.words()}" for node, found in measured[:3]]
         return [*lines, *(f"Next: {step}" for step in self.next_steps)]
+
+
+_SAID = {"approve": "Approved:", "reject": "Rejected:", "rollback": "Asked to roll back:"}
 
 
 @dataclass
@@ -94,7 +96,7 @@ class Story:
     findings: tuple[Finding, ...] = ()
     verdicts: list[NodeVerdict] = field(default_factory=list)
     plan_hash: str = ""
-    approval: Approval | None = None
+    approvals: list[Approval] = field(default_factory=list)
     where: str = "before the first step"
 
     @contextmanager
@@ -131,7 +133,7 @@ class Story:
             next_steps=(*next_steps, *back),
             state=self.state if exit_status else "",
             plan_hash=self.plan_hash,
-            approval=self.approval,
+            approvals=tuple(self.approvals),
             findings=self.findings,
             verdicts=tuple(sorted(self.verdicts, key=lambda v: v.node)),
         )

@@ -181,6 +181,7 @@ class Turns:
                 deadline=policy.drain.deadline,
                 unmanaged=policy.drain.unmanaged,
                 empty_dir=policy.drain.empty_dir,
+                may_go_on=self._may_go_on,
                 tell=lambda what: self._tell(name, what),
             )
         target = next((port for port in self._facts.must_serve if port.protocol == "tcp"), None)

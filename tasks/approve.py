@@ -82,7 +82,6 @@ def approve(run: Run, how: How) -> Approval:
             _say_where(now, run)
             approval = _ask(run, form, gate="plan")
             now.end(f"{approval.decision} by {approval.approver}: {approval.reason}")
-        run.story.approval = approval
         if approval.decision != "approve":
             raise NotApproved(
                 f"plan {run.plan.short_hash} was rejected by {approval.approver}:"
@@ -114,7 +113,6 @@ def approve_canary(run: Run, how: How) -> Approval:
         form = CanaryForm.with_initial_data(description=text)
         approval = _ask(run, form, gate="canary")
         now.end(f"{approval.decision} by {approval.approver}: {approval.reason}")
-        run.story.approval = approval
         if approval.decision == "reject":
             raise NotApproved(
                 f"{approval.approver} said no to the other nodes: {approval.reason}",
@@ -171,16 +169,16 @@ def _ask(run: Run, form: type[Form], *, gate: str) -> Approval:
 
 
 def _given_by_itself(run: Run, gate: str) -> Approval:
-    given = _approval(run, "approve", "nobody", "the run was started with it", gate, by="auto")
-    run.story.approval = given
-    return given
+    return _approval(run, "approve", "nobody", "the run was started with it", gate, by="auto")
 
 
 def _approval(
     run: Run, decision: str, approver: str, reason: str, gate: str, by: str = "ui"
 ) -> Approval:
     at = datetime.now(UTC).isoformat(timespec="seconds")
-    return Approval(decision, approver, reason, run.plan.hash, at, by, gate)
+    given = Approval(decision, approver, reason, run.plan.hash, at, by, gate)
+    run.story.approvals.append(given)
+    return given
 
 
 def _url() -> str:

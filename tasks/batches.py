@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
-from prefect.states import Failed
+from prefect.states import Cancelled, Failed
 
 from nftwave import progress, report
 from nftwave.batches import share
@@ -21,6 +21,7 @@ from nftwave.outcome import counted, listed
 from nftwave.plan import running_mode
 from nftwave.turns import Turns
 from nftwave.witness import Witness
+from tasks.run import Stopped
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -94,6 +95,8 @@ def take_turn(batch: Batch, node: str, name: str, title: str) -> NodeVerdict:  #
         verdict = batch.verdicts[node] = batch.turns.take(node)
     except NftwaveError as error:
         return Failed(message="\n".join(error.lines()), data=error)  # type: ignore[return-value]
+    except Stopped as stopped:
+        return Cancelled(message=f"not begun: {stopped}", data=stopped)  # type: ignore[return-value]
     finally:
         batch.slots.release()
     if verdict.standing is Standing.VERIFIED:

@@ -71,7 +71,8 @@ def goes_on(run: Run) -> bool:
         progress.tell(progress.Event("line", "drift", told))
         return False
     run.plan = plan
-    run.story.plan_hash, run.story.approval = plan.hash, approval
+    run.story.plan_hash = plan.hash
+    run.story.approvals.append(approval)
     told = f"going on under plan {plan.short_hash}, approved by {approval.approver} {approval.at}"
     progress.tell(progress.Event("line", "plan", told))
     return True

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from nftwave import patch, progress
 from nftwave.batches import share
+from nftwave.drain import uncordon
 from nftwave.errors import Blocked
 from nftwave.evidence import Standing
 from nftwave.kube import daemonset
@@ -53,6 +54,11 @@ def roll_back(run: Run, why: str = "") -> Outcome:
         part = changed[start : start + size]
         number = f"{start // size + 1} of {-(-len(changed) // size)}"
         run_batch(run, part, f"rollback {number}", gate="rollback", mode="ipvs")
+    for name in plan.drained:
+        # Also where a run was killed between cordoning a node and its turn.
+        run.may_go_on()
+        if uncordon(run.gateway, name):
+            run.story.done(f"{name}: uncordoned")
     run.may_go_on()
     with run.story.changing(RELEASED) as change:
         made = daemonset.release(run.gateway, entry.original_strategy, template=plan.template)

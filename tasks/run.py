@@ -111,7 +111,9 @@ class Run:
 
         Raises:
             Conflict: the lock was lost.
+            Stopped: somebody asked the run to end.
         """
+        self.stop_if_asked()
         if self.lock is not None:
             self.lock.check()
 

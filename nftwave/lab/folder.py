@@ -69,6 +69,8 @@ def _fleet(clusters: list[str], plan: Plan) -> str:
         f"  known_hosts: {KNOWN_HOSTS}",
         "  sudo: true",
         f"  address: {'InternalIP' if plan.ssh_port else 'Hostname'}",
+        "policy:",
+        "  batches: {soak: 1}  # seconds; the default is meant for real clusters",
     ]
     return "\n".join(lines) + "\n"
 

@@ -199,7 +199,7 @@ def test_a_run_is_approved_from_another_terminal_plan_and_canary(cluster, prefec
     approve_from_another_terminal(child)
     out, err = child.communicate(timeout=60)
     assert child.returncode == 0, err
-    assert "Approved by Ann (ui): looked at it" in out
+    assert "Approved: the plan by Ann (ui): looked at it" in out
     assert "3 nodes" in out
     assert [a.gate for a in cluster.ledger().approvals] == ["plan", "canary"]
     late = run("approve", run_id, "--approver", "Bob", "--reason", "too late", check=2)
