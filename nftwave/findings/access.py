@@ -74,6 +74,12 @@ def exec_sees_less(facts: ClusterFacts) -> Iterable[Sighting]:
         )
 
 
+def exec_in_batches(facts: ClusterFacts) -> Iterable[Sighting]:
+    """A strategy that needs proof, with an access that gives none."""
+    if facts.cluster.access == "exec" and facts.cluster.policy.strategy == "batches":
+        yield Sighting("fleet file", "access exec with strategy batches")
+
+
 def left_alone(facts: ClusterFacts) -> Iterable[Sighting]:
     """Nodes that a migration does not touch."""
     targets = {node.name for node in facts.targets}
@@ -148,12 +154,20 @@ RULES = (
         severity=Severity.WARNING,
         looks_at="field `access` of the cluster in the fleet file",
         why="by exec neither ipvs nor the host is seen: virtual servers of keepalived or kube-vip"
-        " would be wiped unseen, and no node can be called verified afterwards: strategy batches"
-        " goes back at its first node",
-        remedy="use access ssh; or strategy rolling, and look at those on each node by hand before"
-        " and after",
+        " would be wiped unseen, and no node can be called verified afterwards",
+        remedy="use access ssh; or look at those on each node by hand before and after",
         source="nftwave/podprobe.py tells fact by fact what kube-proxy's image can show",
         judge=exec_sees_less,
+    ),
+    Rule(
+        code="exec-in-batches",
+        severity=Severity.BLOCKER,
+        looks_at="fields `access` and `policy.strategy` of the fleet file",
+        why="each batch has to be proven before the next, and by exec no node can be",
+        remedy="use access ssh; or strategy rolling, which restarts all and tells what is known",
+        source="nftwave/podprobe.py tells fact by fact what kube-proxy's image can show",
+        judge=exec_in_batches,
+        firm="the canary could not be proven, and would be taken back",
     ),
     Rule(
         code="node-left-alone",

@@ -4,7 +4,7 @@ import pytest
 
 from nftwave.errors import Blocked, Unreachable
 from nftwave.findings import RULES, Severity, judge, refuse_blockers
-from nftwave.fleet import Cluster
+from nftwave.fleet import Cluster, Policy
 from nftwave.ledger import Ledger
 from nftwave.node.facts import ServicePort, Unknown, VirtualServer
 from nftwave.permissions import Permission
@@ -52,6 +52,9 @@ def on_node(**differences):
 
 
 BY_EXEC = {"cluster": Cluster(name="c1", in_cluster=True, access="exec")}
+BY_EXEC_ROLLING = {
+    "cluster": Cluster(name="c1", in_cluster=True, access="exec", policy=Policy(strategy="rolling"))
+}
 UNSEEN = Unknown("an exec cannot see it")
 
 
@@ -140,6 +143,7 @@ TRIGGERED = [
     ("image-nft-unfit", on_node(proxy_nft=None), "no nft"),
     ("image-nft-unfit", on_node(proxy_nft="0.9.8"), "nft 0.9.8"),
     ("exec-sees-less", BY_EXEC, "1 node access exec; not seen: ipvs"),
+    ("exec-in-batches", BY_EXEC, "access exec with strategy batches"),
     ("version-skew", {"daemon_set": image("v1.37.0")}, "1.37"),
     ("version-skew", {"daemon_set": image("v1.32.9")}, "1.32.9"),
     ("daemonset-missing", {"daemon_set": None}, "does not exist"),
@@ -434,6 +438,8 @@ WELL = [
     ("image-nft-unfit", {}),
     ("image-nft-unfit", on_node(proxy_nft="1.0.6")),
     ("exec-sees-less", {}),
+    ("exec-in-batches", {}),
+    ("exec-in-batches", BY_EXEC_ROLLING),
     (
         "facts-unknown",
         {**BY_EXEC, **on_node(proxy_mode=UNSEEN, virtual_servers=UNSEEN, nft=UNSEEN)},

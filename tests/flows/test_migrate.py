@@ -93,6 +93,22 @@ def test_what_would_break_blocks_before_anything_is_changed(cluster, fault, code
     assert "Nothing in the cluster was changed." in outcome.words()
 
 
+@pytest.mark.parametrize(
+    ("where", "fault", "code"),
+    [
+        (NODE, "foreign-ipvs", "foreign-ipvs"),
+        ("-", "kubeadm-upgrade-midway", "kubeadm-upgrade"),
+        ("-", "gitops-revert", "owner-reverts"),
+    ],
+)
+def test_somebody_elses_hands_block_before_anything_is_changed(cluster, where, fault, code):
+    cluster.lab.fault("lab-1", where, fault)
+    outcome = cluster.migrate()
+    assert (outcome.status, outcome.exit_status) == ("blocked", 3)
+    assert code in codes(outcome)
+    assert cluster.mutations() == []
+
+
 FIRST = "lab-1-cp-1"
 """The node that the lab's DaemonSet controller replaces first."""
 
