@@ -96,7 +96,7 @@ def _from_one(plan: Plan) -> range:
 def canary_markdown(plan: Plan, verdicts: Sequence[NodeVerdict]) -> str:
     """The description of the second form: the canary's evidence."""
     rest = sum(len(batch) for batch in plan.batches[1:])
-    evidence = "\n\n".join(evidence_markdown(v) for v in verdicts[:SHOWN_NAMES])
+    evidence = "\n\n".join(evidence_list(v) for v in verdicts[:SHOWN_NAMES])
     found = [(v.node, v.interruption) for v in verdicts if v.interruption]
     measured = "".join(f"\n\nInterruption on {node}: {one.words()}" for node, one in found)
     return (
@@ -111,7 +111,7 @@ def failure_markdown(plan: Plan, what: str, verdicts: Sequence[NodeVerdict]) -> 
     """The description of the form after a failure: what failed, and the nodes so far."""
     order = [Standing.FAILED, Standing.UNKNOWN, Standing.VERIFIED]
     worst = sorted(verdicts, key=lambda v: (order.index(v.standing), v.node))
-    evidence = "\n\n".join(evidence_markdown(v) for v in worst[:SHOWN_NAMES])
+    evidence = "\n\n".join(evidence_list(v) for v in worst[:SHOWN_NAMES])
     return (
         f"# Roll {plan.cluster} back?\n\n{_cell(what)}\n\nNo further node is changed, and"
         f" kube-proxy is held. Plan `{plan.short_hash}`.\n\n{evidence}"
@@ -162,6 +162,14 @@ def evidence_markdown(verdict: NodeVerdict) -> str:
         f"## {verdict.node}: {verdict.standing}\n\n"
         "| | evidence | seen | look again with |\n|---|---|---|---|\n" + "\n".join(rows)
     )
+
+
+def evidence_list(verdict: NodeVerdict) -> str:
+    """The same for a form, which is narrow: what speaks against the node first."""
+    against = verdict.against()
+    ordered = [*against, *(e for e in verdict.evidence if e not in against)]
+    lines = [f"- {e.standing}: **{e.name}**: {_cell(e.seen)}" for e in ordered]
+    return f"## {verdict.node}: {verdict.standing}\n\n" + "\n".join(lines)
 
 
 def outcome_markdown(outcome: Outcome) -> str:

@@ -139,8 +139,10 @@ class Turns:
             # there it brings the node to what it has run before.
             return mode
         if pod is None or pod.deleting or mode == self._mode or self._was_replaced(name, pod, mode):
-            self._tell(name, f"runs {self._mode} already" if mode == self._mode else "under way")
-            self._await_successor(name, "")
+            if mode == self._mode:
+                self._tell(name, f"runs {mode} already; asked for its evidence")
+            else:
+                self._await_successor(name, "")
             return ""
         self._prepare(name, way)
         self._may_go_on()

@@ -109,7 +109,7 @@ def approve_canary(run: Run, how: How) -> Approval:
             now.end("given by --approve auto; no person was asked")
             return approval
         text = report.canary_markdown(run.plan, tuple(run.flipped.values()))
-        _say_where(now, run)
+        _say_where(now, run, "--reject | --rollback")
         form = CanaryForm.with_initial_data(description=text)
         approval = _ask(run, form, gate="canary")
         now.end(f"{approval.decision} by {approval.approver}: {approval.reason}")
@@ -130,7 +130,8 @@ def ask_after_failure(run: Run, error: NftwaveError, how: How) -> bool:
     run.story.where = "waiting for the answer to a failure"
     with progress.step("approval", "roll back?") as now:
         text = report.failure_markdown(run.plan, str(error), tuple(run.flipped.values()))
-        _say_where(now, run)
+        now.line("here --rollback and --reject are the answers")
+        _say_where(now, run, "--reject | --rollback")
         form = FailureForm.with_initial_data(description=text)
         approval = _ask(run, form, gate="failure")
         now.end(f"{approval.decision} by {approval.approver}: {approval.reason}")
@@ -140,10 +141,10 @@ def ask_after_failure(run: Run, error: NftwaveError, how: How) -> bool:
 _STAYS = "the canary stays in nftables mode, all other nodes in ipvs, and kube-proxy is held"
 
 
-def _say_where(now: progress.Step, run: Run) -> None:
+def _say_where(now: progress.Step, run: Run, otherwise: str = "--reject") -> None:
     deadline = run.cluster.policy.deadlines.approval
     now.line(f"waiting for a person, at most {deadline:.0f} s: {_url()}")
-    now.line(f"or: nftwave approve {flow_run.id} --approver NAME --reason TEXT [--reject]")
+    now.line(f"or: nftwave approve {flow_run.id} --approver NAME --reason TEXT [{otherwise}]")
 
 
 def _ask(run: Run, form: type[Form], *, gate: str) -> Approval:

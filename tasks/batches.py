@@ -278,6 +278,11 @@ def _meters(run: Run, gate: str, mode: Mode) -> Meters | None:
 def _written_down(batch: Batch) -> None:
     """Into the ledger: who is proven, who is not and why, and that nobody is in hand any more."""
     run = batch.run
+    for name, verdict in batch.verdicts.items():
+        before = run.flipped.get(name)
+        if before and before.interruption and not verdict.interruption:
+            # Only looked at again: what its change cost was measured the first time.
+            batch.verdicts[name] = replace(verdict, interruption=before.interruption)
     run.flipped.update(batch.verdicts)
     if batch.turns and batch.turns.replaced:
         where = listed(sorted(batch.turns.replaced))

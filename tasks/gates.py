@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from nftwave import report
 from nftwave.errors import Conflict
 from tasks.approve import approve_canary, ask_after_failure
 from tasks.batches import run_batch
@@ -32,6 +33,11 @@ def approved_canary(run: Run, how: How) -> bool:
         run.note(phase="asking")
         if run.cluster.policy.config_at_gate == "original":
             config_back(run)
+    run.artifacts.markdown(
+        "canary",
+        "\n\n".join(report.evidence_markdown(verdict) for verdict in run.flipped.values()),
+        f"The canary's evidence in {run.name}, with the commands that show it",
+    )
     approval = approve_canary(run, how)
     if run.ledger is not None:
         run.record(replace(run.ledger, approvals=(*run.ledger.approvals, approval)))
