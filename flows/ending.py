@@ -21,6 +21,7 @@ from nftwave.outcome import Outcome, with_url
 from nftwave.progress import LOG
 from tasks.report import publish, where_it_stands
 from tasks.run import Stopped
+from tasks.signals import named
 
 if TYPE_CHECKING:
     from prefect import State
@@ -64,10 +65,8 @@ def _in_words(run: Run, error: BaseException) -> Outcome:
         return run.story.broke(error)
     if isinstance(error, KeyboardInterrupt | TerminationSignal):
         prove.STOP.set()
-        by = "Ctrl-C"
-        if isinstance(error, TerminationSignal) and error.signal != signal.SIGINT:
-            by = signal.Signals(error.signal).name
-        return run.story.interrupted(by)
+        number = error.signal if isinstance(error, TerminationSignal) else signal.SIGINT
+        return run.story.interrupted(named(number))
     # For whoever mends it; the person in front of it gets the words.
     LOG.error("unexpected", exc_info=error)
     return run.story.crashed(error)

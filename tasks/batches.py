@@ -22,6 +22,7 @@ from nftwave.plan import running_mode
 from nftwave.turns import Turns
 from nftwave.witness import Witness
 from tasks.run import Stopped
+from tasks.verify import as_state
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -99,11 +100,7 @@ def take_turn(batch: Batch, node: str, name: str, title: str) -> NodeVerdict:  #
         return Cancelled(message=f"not begun: {stopped}", data=stopped)  # type: ignore[return-value]
     finally:
         batch.slots.release()
-    if verdict.standing is Standing.VERIFIED:
-        return verdict
-    state = "Failed" if verdict.standing is Standing.FAILED else "Unknown"
-    # Prefect unwraps a returned state; its types do not know that.
-    return Failed(name=state, message=verdict.why(), data=verdict)  # type: ignore[return-value]
+    return as_state(verdict)
 
 
 def run_batch(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from types import FrameType
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -20,7 +20,7 @@ from prefect.runtime import flow_run
 
 from nftwave import progress
 from nftwave.prove import STOP
-from tasks.shielded import SIGNALS
+from tasks.signals import handled_by, named
 
 if TYPE_CHECKING:
     from tasks.run import Run
@@ -47,28 +47,16 @@ def stoppable(run: Run) -> Iterator[None]:
         done.set()
 
 
-@contextmanager
-def _signals_taken_down(run: Run) -> Iterator[None]:
-    # Only the main thread gets signals, and only it may set handlers.
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
+def _signals_taken_down(run: Run) -> AbstractContextManager[None]:
     def taken_down(number: int, _: FrameType | None) -> None:
-        name = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
         if run.stopping.is_set():
             STOP.set()
             if number == signal.SIGINT:
                 raise KeyboardInterrupt
             raise TerminationSignal(signal=number)
-        _ask(run, name)
+        _ask(run, named(number))
 
-    before = {number: signal.signal(number, taken_down) for number in SIGNALS}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    return handled_by(taken_down)
 
 
 def _ask(run: Run, by: str) -> None:

@@ -90,6 +90,11 @@ def verify_node(proving: Proving, name: str, node: str) -> NodeVerdict:  # noqa:
             verdict = replace(verdict, interruption=proving.run.flipped[node].interruption)
     finally:
         proving.slots.release()
+    return as_state(verdict)
+
+
+def as_state(verdict: NodeVerdict) -> NodeVerdict:
+    """What a task run returns that has a verdict: not verified ends it as Failed, or as Unknown."""
     if verdict.standing is Standing.VERIFIED:
         return verdict
     state = "Failed" if verdict.standing is Standing.FAILED else "Unknown"
