@@ -48,7 +48,7 @@ class NodePlan:
     mode: str
     """Mode its kube-proxy runs now."""
     pod_uid: str
-    """The pod that is to be replaced, as last seen."""
+    """The pod that is to be replaced, as last seen; empty where that has been done."""
     established: int | None
     """Connections that ipvs carries now; None where that is unknown."""
 
@@ -169,7 +169,7 @@ def thaw(entry: Ledger, facts: ClusterFacts) -> Plan | None:
             batches=tuple(tuple(batch) for batch in record["batches"]),
             drained=tuple(record["drained"]),
             kept=tuple(record["kept"]),
-            restarted_at="",
+            restarted_at=entry.restarted_at if goes_on(facts) else "",
             image=record["image"],
             server_version=record["server_version"],
             template=record["template"],
@@ -237,7 +237,9 @@ def _version(facts: ClusterFacts) -> str:
 
 
 def _node_plans(facts: ClusterFacts, modes: Mapping[str, str]) -> tuple[NodePlan, ...]:
-    uids = {pod.node: pod.uid for pod in facts.pods if not pod.deleting}
+    done = _replaced_already(facts) if goes_on(facts) else frozenset()
+    pods = [pod for pod in facts.pods if not pod.deleting and pod.node not in done]
+    uids = {pod.node: pod.uid for pod in pods}
     return tuple(
         NodePlan(
             name=name,

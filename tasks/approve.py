@@ -8,6 +8,7 @@ another plan, or to an earlier attempt, is not taken for this one (measured, Pre
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
@@ -179,6 +180,9 @@ def _approval(
     at = datetime.now(UTC).isoformat(timespec="seconds")
     given = Approval(decision, approver, reason, run.plan.hash, at, by, gate)
     run.story.approvals.append(given)
+    if gate != "plan" and run.ledger is not None:
+        # Also a no. The answer to a plan is written down with the plan, before the first change.
+        run.record(replace(run.ledger, approvals=(*run.ledger.approvals, given)))
     return given
 
 

@@ -34,6 +34,10 @@ if TYPE_CHECKING:
     from tasks.run import Run
 
 
+Life = tuple[str, int] | None
+"""A pod's uid and how often its container was restarted; None where there is none."""
+
+
 class TooManyFailed(NftwaveError):
     """More nodes of a batch are not verified than may be.
 
@@ -75,7 +79,10 @@ class Batch:
         self.slots = threading.Semaphore(run.cluster.policy.batches.at_once)
         self.begun: set[str] = set()
         self.verdicts: dict[str, NodeVerdict] = {}
+        self.lives: dict[str, Life] = {}
+        """Which kube-proxy it was that proved itself, by node."""
         self.turns: Turns | None = None
+        self.witness: Witness | None = None
 
     @property
     def open_ones(self) -> list[NodeVerdict]:
@@ -92,8 +99,7 @@ def take_turn(batch: Batch, node: str, name: str, title: str) -> NodeVerdict:  #
     result either way.
     """
     try:
-        assert batch.turns is not None  # noqa: S101 (set before any is submitted)
-        verdict = batch.verdicts[node] = batch.turns.take(node)
+        verdict = _turn(batch, node)
     except NftwaveError as error:
         return Failed(message="\n".join(error.lines()), data=error)  # type: ignore[return-value]
     except Stopped as stopped:
@@ -101,6 +107,14 @@ def take_turn(batch: Batch, node: str, name: str, title: str) -> NodeVerdict:  #
     finally:
         batch.slots.release()
     return as_state(verdict)
+
+
+def _turn(batch: Batch, node: str) -> NodeVerdict:
+    assert batch.turns is not None  # noqa: S101 (set before any turn)
+    assert batch.witness is not None  # noqa: S101 (set before any turn)
+    verdict = batch.verdicts[node] = batch.turns.take(node)
+    batch.lives[node] = _life(batch.witness, node)
+    return verdict
 
 
 def run_batch(
@@ -136,6 +150,7 @@ def run_batch(
         Witness(run.gateway) as witness,
     ):
         meters = _meters(run, gate, mode)
+        batch.witness = witness
         batch.turns = Turns(
             run.gateway,
             run.facts,
@@ -213,21 +228,18 @@ def _soaked(batch: Batch, witness: Witness, now: Step, seconds: float, *, allowe
     """Watch the batch for a while: who is restarted meanwhile has to prove itself again."""
     if not seconds:
         return
-    assert batch.turns is not None  # noqa: S101 (set before any turn)
     until = time.monotonic() + seconds
     now.line(f"watched for {seconds:g} s")
-    lives = {name: _life(witness, name) for name in batch.verdicts}
     while (left := until - time.monotonic()) > 0 and not batch.run.stopping.wait(min(left, 0.5)):
-        for name, life in lives.items():
+        for name, life in list(batch.lives.items()):
             if _life(witness, name) != life:
                 now.line(f"{name}: kube-proxy was restarted meanwhile; asking it again")
-                batch.verdicts[name] = batch.turns.take(name)
-                lives[name] = _life(witness, name)
+                _turn(batch, name)
         _refuse_too_many(batch, allowed)
     batch.run.stop_if_asked()
 
 
-def _life(witness: Witness, name: str) -> tuple[str, int] | None:
+def _life(witness: Witness, name: str) -> Life:
     pod = witness.pod(name)
     return (pod.uid, pod.restarts) if pod else None
 

@@ -23,8 +23,11 @@ class Drifted(Conflict):
 
 
 @step("compare {run.name} with its plan")
-def still_holds(run: Run) -> None:
+def still_holds(run: Run, *, at_gate: bool = False) -> None:
     """Look at the API, before a batch: a number of requests that does not grow with the nodes.
+
+    Args:
+        at_gate: config.conf is as the policy wants it while people are asked.
 
     Raises:
         Drifted: the plan no longer holds.
@@ -32,11 +35,13 @@ def still_holds(run: Run) -> None:
     now = _looked(run)
     early = [n for n in flipped_early(run.plan, run.facts, now) if n not in run.flipped]
     if early:
-        told = f"changed out of turn, by somebody else: {listed(early)}; each is asked in its turn"
+        told = f"restarted out of turn, by somebody else: {listed(early)}; asked in their turn"
         progress.tell(progress.Event("line", "drift", told))
         run.early |= set(early)
     run.facts = _fresh(run.facts, now)
-    refuse(run, drifts(run.plan, now, config=run.plan.config_after, held=True))
+    back = at_gate and run.cluster.policy.config_at_gate == "original"
+    wanted = run.plan.config_before if back else run.plan.config_after
+    refuse(run, drifts(run.plan, now, config=wanted, held=True))
 
 
 def refuse_way_back(run: Run) -> None:
@@ -60,7 +65,7 @@ def goes_on(run: Run) -> bool:
     if entry is None or not entry.is_open:
         return False
     plan, approval = thaw(entry, run.facts), entry.approved("plan")
-    if plan is None or approval is None or plan.strategy != "batches":
+    if plan is None or approval is None:
         return False
     # While people are asked, and before the first change, config.conf is as it was.
     before = entry.phase in {"approved", "asking"}

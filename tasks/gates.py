@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nftwave import report
@@ -38,16 +37,13 @@ def approved_canary(run: Run, how: How) -> bool:
         "\n\n".join(report.evidence_markdown(verdict) for verdict in run.flipped.values()),
         f"The canary's evidence in {run.name}, with the commands that show it",
     )
-    approval = approve_canary(run, how)
-    if run.ledger is not None:
-        run.record(replace(run.ledger, approvals=(*run.ledger.approvals, approval)))
-    if approval.decision == "rollback":
+    if approve_canary(run, how).decision == "rollback":
         return False
     if asked:
         # Hours may have passed: a canary that was restarted meanwhile may run ipvs again.
         with stoppable(run):
+            still_holds(run, at_gate=True)
             config_again(run)
-            still_holds(run)
             run_batch(run, run.plan.batches[0], "canary, looked at again", gate="canary")
     return True
 

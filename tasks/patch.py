@@ -40,8 +40,9 @@ def patch_config(run: Run, approval: Approval | None) -> None:
             _keep_original(run, approval, original)
             now.line("the original is kept in ConfigMap kube-system/nftwave")
         if run.plan.edits_config:
-            with run.story.changing(CONFIG):
-                patch.apply(run.gateway, run.plan)
+            run.may_go_on()
+            with run.story.changing(CONFIG) as change:
+                change.made = patch.apply(run.gateway, run.plan).changed
             now.end("config.conf replaced; kube-proxy still runs as before")
         else:
             now.end("config.conf was as wanted already")

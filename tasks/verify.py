@@ -42,7 +42,7 @@ class Proving:
         self.slots = threading.Semaphore(run.cluster.policy.parallelism)
         self._nodes = {node.name: node for node in run.facts.nodes}
         changed = run.plan.nodes if run.successors else ()
-        self._replaced = {node.name: node.pod_uid for node in changed}
+        self._replaced = {node.name: node.pod_uid for node in changed if node.pod_uid}
 
     def prove(self, name: str) -> NodeVerdict:
         """Look at one node until it is verified or its time is over."""
