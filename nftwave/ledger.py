@@ -103,9 +103,9 @@ class Ledger:
 
     def approved(self, gate: str) -> Approval | None:
         """The latest yes to this plan at a gate."""
-        given = (a for a in self.approvals if a.gate == gate and a.plan_hash == self.plan_hash)
-        last = max(given, key=lambda a: a.at, default=None)
-        return last if last and last.decision == "approve" else None
+        given = [a for a in self.approvals if a.gate == gate and a.plan_hash == self.plan_hash]
+        # In the order in which they were given: clocks of two machines differ.
+        return given[-1] if given and given[-1].decision == "approve" else None
 
     def data(self) -> dict[str, str]:
         """The data of the ConfigMap."""
