@@ -17,9 +17,9 @@ from nftwave.plan import is_done
 from tasks.approve import How, approve
 from tasks.batches import TooManyFailed, look_at_proven_again, run_batch, without
 from tasks.drift import Drifted, goes_on, refuse_way_back, still_holds
-from tasks.gates import approved_canary, goes_back, hold_for_questions
+from tasks.gates import approved_canary, goes_back, hold_for_questions, resting_if_it_breaks
 from tasks.interruption import interruption_measured
-from tasks.locking import locked
+from tasks.locking import clear_lock, locked
 from tasks.patch import hold_and_patch, patch_config, release
 from tasks.plan import plan
 from tasks.preflight import preflight, still_as_approved
@@ -66,6 +66,7 @@ def migrate_cluster(
     with ending_in_words(run) as ending:
         preflight(run)
         if is_done(run.facts) and not (run.ledger and run.ledger.is_open):
+            clear_lock(run)
             return ended(run, run.story.ended(verify_nodes(run), migrated=False))
         with locked(run, "migrate"):
             ending.outcome = migrate(run, approve_by)
@@ -121,13 +122,14 @@ def carry_out(run: Run, approval: Approval | None, approve_by: How) -> Outcome:
     if run.plan.strategy == "rolling":
         restart_everywhere(run, approval)
     else:
-        try:
-            if not batch_by_batch(run, approval, approve_by):
-                return roll_back(run, "A person said so on the canary's evidence.")
-        except TooManyFailed as error:
-            if not goes_back(run, error, approve_by):
-                raise
-            return roll_back(run, f"The cause: {error.what}.")
+        with resting_if_it_breaks(run):
+            try:
+                if not batch_by_batch(run, approval, approve_by):
+                    return roll_back(run, "A person said so on the canary's evidence.")
+            except TooManyFailed as error:
+                if not goes_back(run, error, approve_by):
+                    raise
+                return roll_back(run, f"The cause: {error.what}.")
         verify_nodes(run)
     close_ledger(run)
     return run.story.ended(run.verdicts, migrated=True)

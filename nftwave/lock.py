@@ -320,6 +320,27 @@ class Lock:
                 return
 
 
+def give_back_left(gateway: Gateway) -> str:
+    """Give back a lock that a process of this machine left behind when it ended.
+
+    For whoever has nothing to do on the cluster and so takes no lock: else it would name somebody
+    who is gone until the next migration.
+
+    Returns:
+        Who had it, in words; empty where nobody has, or where somebody may still be there.
+
+    Raises:
+        ApiError: the API server refused or stayed away.
+    """
+    found = lease.read(gateway)
+    if found is None or not found.identity or not (found.holder and found.holder.has_ended()):
+        return ""
+    with suppress(ApiConflict):  # taken meanwhile
+        gateway.replace(LEASES, lease.released(found.object))
+        return found.who()
+    return ""
+
+
 def _wait(error: ApiError, failed: int) -> float:
     asked = error.retry_after if isinstance(error, ApiUnavailable) else 0
     return min(asked, RENEW) or min(0.25 * 2**failed, LONGEST_WAIT)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from nftwave import report
+from nftwave import progress, report
 from nftwave.errors import Conflict
 from tasks.approve import approve_canary, ask_after_failure
 from tasks.batches import run_batch
-from tasks.drift import still_holds
+from tasks.drift import Drifted, still_holds
 from tasks.patch import config_again, config_back, hold
+from tasks.shielded import shielded
 from tasks.stopping import stoppable
 
 if TYPE_CHECKING:
@@ -29,9 +32,7 @@ def approved_canary(run: Run, how: How) -> bool:
         return True
     asked = how != "auto"
     if asked:
-        run.note(phase="asking")
-        if run.cluster.policy.config_at_gate == "original":
-            config_back(run)
+        rest(run)
     run.artifacts.markdown(
         "canary",
         "\n\n".join(report.evidence_markdown(verdict) for verdict in run.flipped.values()),
@@ -53,6 +54,7 @@ def goes_back(run: Run, error: TooManyFailed, how: How) -> bool:
     policy = run.cluster.policy.on_failure
     wanted = policy.canary if error.gate == "canary" else policy.batch
     if wanted == "ask":
+        rest(run)
         return ask_after_failure(run, error, how)
     return wanted == "rollback"
 
@@ -63,12 +65,48 @@ def hold_for_questions(run: Run) -> None:
     The hold first: whoever rewrote the DaemonSet may have taken it away.
     """
     hold(run)
-    if run.plan.strategy != "batches":
+    rest(run)
+
+
+def rest(run: Run) -> None:
+    """Leave config.conf as the policy wants it while nobody works on the cluster.
+
+    Until a person has spoken, what restarts by itself must not come up in a mode that nobody has
+    proven on its node.
+    """
+    if run.plan.strategy != "batches" or run.ledger is None:
         return
-    run.note(phase="asking")
+    if run.ledger.phase != "asking":
+        run.note(phase="asking")
     if run.cluster.policy.config_at_gate == "original":
         try:
             config_back(run)
         except Conflict:
             # Somebody else's text stays: it is theirs, and a person is asked about it.
             run.story.unsure.clear()
+
+
+@contextmanager
+def resting_if_it_breaks(run: Run) -> Iterator[None]:
+    """However batches end early: the hold stays, and config.conf is as the policy wants it."""
+    try:
+        yield
+    except Drifted:
+        raise  # the hold first, then a person is asked
+    except BaseException:
+        if run.ledger is not None and run.ledger.is_open and not run.ledger.going_back:
+            with shielded():
+                _at_rest(run)
+        raise
+
+
+def _at_rest(run: Run) -> None:
+    stopping = run.stopping.is_set()
+    run.stopping.clear()  # what it asked for has come about; this is the end of it
+    try:
+        rest(run)
+    except Exception as error:  # noqa: BLE001 (it must be said, whatever it was)
+        told = f"config.conf could not be put back: {error}"
+        progress.tell(progress.Event("line", "stop", told))
+    if stopping:
+        run.stopping.set()

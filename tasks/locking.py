@@ -9,7 +9,7 @@ from prefect.runtime import flow_run
 
 from nftwave import ledger, progress
 from nftwave.holder import Holder
-from nftwave.lock import Lock
+from nftwave.lock import Lock, give_back_left
 from tasks.preflight import preflight
 from tasks.run import Run
 
@@ -37,3 +37,11 @@ def locked(run: Run, purpose: str, again: Callable[[Run], None] = preflight) -> 
         if (now.version if now else "") != (run.ledger.version if run.ledger else ""):
             again(run)
         yield
+
+
+def clear_lock(run: Run) -> None:
+    """Before a run ends that finds nothing to do: no lock is left of one that was killed."""
+    left = give_back_left(run.gateway)
+    if left:
+        told = f"given back for {left}, which has ended"
+        progress.tell(progress.Event("line", "lock", told))

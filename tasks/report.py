@@ -42,7 +42,12 @@ def where_it_stands(run: Run) -> str:
         parts.append(f"begun and not proven: {listed(sorted(entry.in_hand))}")
     if rest:
         parts.append(f"left as they were: {listed(rest)}")
-    return f"Where it stands: {'; '.join(parts)}. kube-proxy is held (updateStrategy OnDelete)."
+    held = "kube-proxy is held (updateStrategy OnDelete)"
+    config = ""
+    if entry.plan.get("strategy") == "batches" and not entry.going_back:
+        back = entry.phase == "asking" and run.cluster.policy.config_at_gate == "original"
+        config = f", and config.conf {'is as it was' if back else 'says nftables'}"
+    return f"Where it stands: {'; '.join(parts)}. {held}{config}."
 
 
 def publish(run: Run, outcome: Outcome) -> None:

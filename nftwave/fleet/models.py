@@ -264,8 +264,8 @@ class Policy(Strict):
     batches: Batches = Field(default=Batches(), description="The nodes after them.")
     config_at_gate: Literal["original", "stays"] = Field(
         default="original",
-        description="config.conf while a person is asked about the canary. original: it goes back "
-        "until the yes, so that a kube-proxy that restarts meanwhile comes up in ipvs, on a canary "
+        description="config.conf while a person is asked about the canary, and after a run that "
+        "ended early. original: it goes back until somebody goes on, so that a kube-proxy that restarts meanwhile comes up in ipvs, on a canary "
         "too, which then has another turn. stays: whatever restarts meanwhile, and each new node, "
         "comes up in nftables, on nodes that nobody has proven.",
     )
