@@ -36,6 +36,10 @@ LOG_HEAD = 16 * 1024
 (recorded, kube-proxy 1.36.2)."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 4.0
 """Seconds between two looks; doubled each time."""
+LOG_WITHIN, LOG_ATTEMPTS = 10.0, 2
+"""Seconds for one answer with a log, and how often it is asked for in one look: the API server
+fetches it from the kubelet, and where that is silent each answer takes long. The next look asks
+again."""
 APART = 1.0
 """Seconds between two looks that count as two: a container that dies at its start is gone by then
 or has begun anew."""
@@ -124,7 +128,7 @@ class _Looking:
         facts = self._probe(reach)
         self._follow_pod(self._witness.pod(node))
         if isinstance(facts, Unreachable):
-            look = Look(facts, self._pod, self._log)
+            look = Look(facts, self._pod, self._log, pod_is_old=self._witness.pods_are_old)
         else:
             mode = self._subject.expected.mode
             look = Look(
@@ -135,6 +139,7 @@ class _Looking:
                 self._witness.foreign(facts),
                 reach,
                 self._witness.cluster_ips(since=begun),
+                pod_is_old=self._witness.pods_are_old,
             )
         first = self._earlier(look, begun)
         return judge(node, look, self._subject.expected, at=time.time(), first=first)
@@ -152,7 +157,8 @@ class _Looking:
         if pod != self._pod:
             self._pod, self._log = pod, None
         if self._log is None or (self._log.proxier is None and not self._log.last_words):
-            self._log = _read_log(self._witness.gateway, pod)
+            brisk = self._witness.gateway.brisk(LOG_WITHIN, attempts=LOG_ATTEMPTS)
+            self._log = _read_log(brisk, pod)
 
     def _earlier(self, look: Look, begun: float) -> Look | None:
         """The first look at the same container, if it is long enough ago."""

@@ -80,6 +80,11 @@ class Witness:
             pods = list(self._pods.get(node, {}).values())
         return max(pods, key=lambda p: (not p.deleting, p.created), default=None)
 
+    @property
+    def pods_are_old(self) -> bool:
+        """Whether the API server has not told of kube-proxy's pods for a while."""
+        return self._proxies.lost_for > PATIENCE
+
     def await_pod(
         self, node: str, is_wanted: Callable[[ProxyPod | None], bool], *, seconds: float
     ) -> ProxyPod | None:

@@ -144,6 +144,17 @@ def test_a_pod_that_is_not_a_ready_successor_fails_the_node(the_pod, seen):
     assert seen in found.why()
 
 
+@pytest.mark.parametrize(
+    "the_pod",
+    [None, pod(), pod(uid="old"), pod(waiting="CrashLoopBackOff", restarts=4)],
+)
+def test_old_news_of_a_pod_neither_verifies_nor_fails_a_node(the_pod):
+    found = verdict(the_pod=the_pod, pod_is_old=True)
+    assert found.standing is Standing.UNKNOWN
+    (told,) = [e for e in found.against() if e.name == "kube-proxy pod"]
+    assert told.seen.endswith("when the API server was last heard")
+
+
 def test_a_young_container_is_verified_by_two_looks_and_not_by_one():
     young = migrated(clock=STARTED + 20)
     once = verdict(young)

@@ -9,7 +9,7 @@ be seen is unknown: neither verified nor failed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from nftwave.errors import Unreachable
@@ -65,7 +65,9 @@ def judge(
     if isinstance(look.facts, Unreachable):
         evidence.append(Evidence("probe", Standing.UNKNOWN, look.facts.what, f"ssh {node}"))
     else:
-        seen = Seen(node, look.facts, look, expected, first, at)
+        # What the node shows is compared with no pod of the past: it may have another one by now.
+        told = replace(look, pod=None) if look.pod_is_old else look
+        seen = Seen(node, look.facts, told, expected, first, at)
         evidence += _all(seen)
     return NodeVerdict(node, overall(evidence), tuple(evidence), at, mode=expected.mode)
 

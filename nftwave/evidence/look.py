@@ -53,6 +53,7 @@ class Look:
 
     Attributes:
         pod: the kube-proxy pod that the API server tells of; None where it tells of none.
+        pod_is_old: the API server has not told of pods for a while: that may be of the past.
         log: None where the log could not be read.
         services: what the node holds (maps, or in ipvs mode virtual servers) beside the API's
             Services, by family.
@@ -68,6 +69,7 @@ class Look:
     foreign: tuple[VirtualServer, ...] | Unknown = NOT_COMPARED
     reach: Mapping[ServicePort, str] = field(default_factory=dict)
     cluster_ips: Mapping[str, str] | Unknown = NOT_COMPARED
+    pod_is_old: bool = False
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,8 @@ def ready_successor(node: str, look: Look, expected: Expected, *, reachable: boo
     """Whether the pod that must be there is there and Ready.
 
     Where the node itself is silent, its kubelet may be too, and what the API server tells is old:
-    then only what cannot pass by itself counts as failed.
+    then only what cannot pass by itself counts as failed. Where the API server is silent, nothing
+    that it told before counts as failed, or as there.
     """
     command = (
         "kubectl -n kube-system get pod -l k8s-app=kube-proxy"
@@ -32,6 +33,10 @@ def ready_successor(node: str, look: Look, expected: Expected, *, reachable: boo
     )
     pod = look.pod
     name, silent = "kube-proxy pod", Standing.FAILED if reachable else Standing.UNKNOWN
+    if look.pod_is_old:
+        told = f"{pod.name} was {pod.state()}" if pod else "there was no kube-proxy pod"
+        seen = f"{told} when the API server was last heard"
+        return Evidence(name, Standing.UNKNOWN, seen, command)
     if pod is None:
         return Evidence(name, silent, "no kube-proxy pod on this node", command)
     if pod.uid == expected.replaced_uid:

@@ -25,7 +25,14 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from nftwave.errors import BadInput, NftwaveError
-from nftwave.kube.errors import ApiExpired, ApiNotFound, ApiUnavailable, ApiUntrusted, from_answer
+from nftwave.kube.errors import (
+    ApiError,
+    ApiExpired,
+    ApiNotFound,
+    ApiUnavailable,
+    ApiUntrusted,
+    from_answer,
+)
 from nftwave.kube.resources import PODS
 
 if TYPE_CHECKING:
@@ -42,6 +49,11 @@ PAGE = 500
 CONNECT_TIMEOUT = 10.0
 READ_TIMEOUT = 60.0
 """Seconds: the API server itself gives up on a request after 60 s (--request-timeout)."""
+ONE_OBJECT_TIMEOUT = 20.0
+"""Seconds for one object that is read. It waits in the server's queue at most (a quarter of the
+request timeout, Kubernetes source, API Priority and Fairness), while a change waits for admission
+webhooks too, up to 30 s each. A connection that died unnoticed is so found in a third of the time.
+"""
 ATTEMPTS = 8
 """How often a read is tried: with the waits below for 26 s at least."""
 FIRST_ATTEMPTS = 3
@@ -63,7 +75,7 @@ class Gateway:
     Args:
         client: a configured client of the kubernetes library.
         cluster: the name that messages and errors carry.
-        answer_within: seconds that an answer is waited for.
+        answer_within: seconds that an answer is waited for; `READ_TIMEOUT` where None.
         attempts: how often a read is tried.
     """
 
@@ -72,18 +84,20 @@ class Gateway:
         client: ApiClient,
         cluster: str,
         *,
-        answer_within: float = READ_TIMEOUT,
+        answer_within: float | None = None,
         attempts: int = ATTEMPTS,
     ) -> None:
+        answer_within = READ_TIMEOUT if answer_within is None else answer_within
         self._client = client
         self._reached = False
         self._timeout = (min(CONNECT_TIMEOUT, answer_within), answer_within)
+        self._soon = (self._timeout[0], min(ONE_OBJECT_TIMEOUT, answer_within))
         self._most = attempts
         self.cluster = cluster
 
-    def brisk(self, answer_within: float) -> Gateway:
-        """The same API server for whoever has no time: nothing is asked twice."""
-        return Gateway(self._client, self.cluster, answer_within=answer_within, attempts=1)
+    def brisk(self, answer_within: float, *, attempts: int = 1) -> Gateway:
+        """The same API server for whoever has no time: nothing is asked twice, or not often."""
+        return Gateway(self._client, self.cluster, answer_within=answer_within, attempts=attempts)
 
     @property
     def configuration(self) -> Any:
@@ -102,7 +116,7 @@ class Gateway:
 
     def version(self) -> str:
         """The API server's gitVersion, such as `v1.36.2`."""
-        return str(json.loads(self._read("/version"))["gitVersion"])
+        return str(_object(self._read("/version", timeout=self._soon))["gitVersion"])
 
     def get(self, resource: Resource, name: str, namespace: str | None = None) -> Object:
         """One object.
@@ -110,7 +124,7 @@ class Gateway:
         Raises:
             ApiNotFound: there is none.
         """
-        return _object(self._read(resource.path(namespace, name)))
+        return _object(self._read(resource.path(namespace, name), timeout=self._soon))
 
     def find(self, resource: Resource, name: str, namespace: str | None = None) -> Object | None:
         """One object, or None where there is none (or its API group is not installed)."""
@@ -252,7 +266,7 @@ class Gateway:
         )
         try:
             for line in _lines(response, self.cluster):
-                event = json.loads(line)
+                event = _object(line)
                 if event["type"] == "ERROR":
                     told = event["object"]
                     raise from_answer(
@@ -279,9 +293,15 @@ class Gateway:
                 return Listing(tuple(items), str(page["metadata"]["resourceVersion"]))
             query["continue"] = more
 
-    def _read(self, path: str, query: Mapping[str, Any] | None = None) -> bytes:
+    def _read(
+        self,
+        path: str,
+        query: Mapping[str, Any] | None = None,
+        *,
+        timeout: tuple[float, float] | None = None,
+    ) -> bytes:
         return again(
-            lambda: self._body("GET", path, query),
+            lambda: self._body("GET", path, query, timeout=timeout),
             may_repeat=lambda _: True,
             attempts=self._attempts,
         )
@@ -316,10 +336,11 @@ class Gateway:
         query: Mapping[str, Any] | None = None,
         body: Object | None = None,
         content_type: str | None = None,
+        timeout: tuple[float, float] | None = None,
     ) -> bytes:
         import urllib3.exceptions
 
-        response = self._send(method, path, query, body, content_type)
+        response = self._send(method, path, query, body, content_type, timeout)
         try:
             data: bytes = response.data
         except (urllib3.exceptions.HTTPError, OSError) as error:
@@ -359,7 +380,10 @@ class Gateway:
         except (urllib3.exceptions.HTTPError, ApiException, OSError) as error:
             raise self._lost(error) from error
         if answer.status >= HTTPStatus.BAD_REQUEST and (query or {}).get("watch"):
-            raise from_answer(answer.status, answer.data, cluster=self.cluster)
+            retry_after = answer.headers.get("Retry-After")
+            raise from_answer(
+                answer.status, answer.data, cluster=self.cluster, retry_after=retry_after
+            )
         return answer
 
     def _lost(self, error: Exception) -> NftwaveError:
@@ -414,7 +438,14 @@ def again(
 
 
 def _object(body: bytes) -> Object:
-    found: Object = json.loads(body)
+    try:
+        found: Object = json.loads(body)
+    except ValueError as error:
+        told = " ".join(body[:100].decode(errors="replace").split())
+        raise ApiError(
+            f"something answered that is no API server: {told!r}",
+            next_step="see what stands between this machine and the API server (a proxy's page?)",
+        ) from error
     return found
 
 

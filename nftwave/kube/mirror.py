@@ -10,7 +10,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from nftwave.kube.errors import ApiError, ApiExpired, ApiUnavailable
+from nftwave.kube.errors import ApiExpired, ApiUnavailable
 from nftwave.kube.gateway import LONGEST_WAIT
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ Key = tuple[str, str]
 TICK = 15.0
 """Seconds of one watch request: how long a thread that was stopped may still live."""
 
+WATCHES = 2
+"""Watches that fail one after the other until the collection is listed anew."""
 PAUSE = 0.05
 """Seconds between two watch requests, should a server end each at once."""
 
@@ -97,15 +99,22 @@ class Mirror:
         lost = 0
         while not self._stopped.is_set():
             try:
-                version = self._watch(version) if version else self._take(self._list())
-                lost, self._lost_since = 0, None
+                if version:
+                    version = self._watch(version)
+                    lost = 0
+                else:
+                    version = self._take(self._list())
+                self._lost_since = None
                 self._stopped.wait(PAUSE)
             except ApiExpired:
                 version = ""
-            except ApiError as error:
+            except Exception as error:  # noqa: BLE001 (a thread that dies would tell of the past for ever)
                 if self._lost_since is None:
                     self._lost_since = time.monotonic()
                 lost += 1
+                if lost >= WATCHES:
+                    # Where no watch comes about, lists do: seldom enough, by the waits below.
+                    version = ""
                 asked = error.retry_after if isinstance(error, ApiUnavailable) else 0
                 self._stopped.wait(asked or min(0.1 * 2**lost, LONGEST_WAIT))
 

@@ -9,8 +9,15 @@ import pytest
 
 from nftwave.errors import Conflict
 from nftwave.kube.converge import converge
-from nftwave.kube.errors import ApiConflict, ApiForbidden, ApiInvalid, ApiNotFound, ApiUnavailable
-from nftwave.kube.resources import CONFIG_MAPS, NODES, PODS
+from nftwave.kube.errors import (
+    ApiConflict,
+    ApiError,
+    ApiForbidden,
+    ApiInvalid,
+    ApiNotFound,
+    ApiUnavailable,
+)
+from nftwave.kube.resources import CONFIG_MAPS, NODES, PODS, Resource
 from nftwave.kube.waiting import follow
 
 NAMESPACE = "kube-system"
@@ -116,6 +123,22 @@ def test_a_server_that_is_not_there_is_unavailable_and_was_not_changed(api):
     with pytest.raises(ApiUnavailable, match="no answer from the API server") as error:
         gateway.create(CONFIG_MAPS, config_map(), NAMESPACE)
     assert error.value.carried_out is False
+
+
+def test_one_object_is_not_waited_for_as_long_as_a_change(gateway, api, monkeypatch):
+    monkeypatch.setattr("nftwave.kube.gateway.ONE_OBJECT_TIMEOUT", 0.3)
+    again = api.gateway()
+    again.create(CONFIG_MAPS, config_map(), NAMESPACE)
+    api.fault("api-hang:1@get/configmaps")
+    begun = time.monotonic()
+    assert again.get(CONFIG_MAPS, "cm", NAMESPACE)["metadata"]["name"] == "cm"
+    assert time.monotonic() - begun < 5
+    again.close()
+
+
+def test_a_page_of_somebody_else_is_no_answer(gateway):
+    with pytest.raises(ApiError, match="no API server: 'ok'"):
+        gateway.get(Resource("", "healthz", namespaced=False), "")
 
 
 def test_following_shows_each_change_without_asking_again(gateway, api):

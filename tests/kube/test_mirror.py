@@ -89,3 +89,18 @@ def test_a_list_that_is_refused_is_told_at_once(api):
     refused = Kept(api.gateway(user="nobody"))
     with pytest.raises(ApiForbidden):
         refused.mirror.start()
+
+
+def test_where_no_watch_ever_comes_about_lists_make_it_up(api, gateway, kept):
+    kept.mirror.start()
+    api.fault("api-500:1/1@watch")
+    api.do(lambda: api.store.create("configmaps", config_map("one")))
+    # The watch that was open when the fault began tells of the first one.
+    assert kept.waits({"one"})
+    api.fault("api-reset:1/1@watch")
+    for number in range(4):
+        api.do(lambda n=number: api.store.create("configmaps", config_map(f"n{n}")))
+    assert kept.waits({"one", "n0", "n1", "n2", "n3"})
+    api.do(lambda: api.store.create("configmaps", config_map("later")))
+    assert kept.waits({"one", "n0", "n1", "n2", "n3", "later"})
+    assert api.audit()["requests"]["list configmaps"] > 1
