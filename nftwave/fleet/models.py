@@ -265,9 +265,10 @@ class Policy(Strict):
     config_at_gate: Literal["original", "stays"] = Field(
         default="original",
         description="config.conf while a person is asked about the canary, and after a run that "
-        "ended early. original: it goes back until somebody goes on, so that a kube-proxy that restarts meanwhile comes up in ipvs, on a canary "
-        "too, which then has another turn. stays: whatever restarts meanwhile, and each new node, "
-        "comes up in nftables, on nodes that nobody has proven.",
+        "ended early. original: it goes back until somebody goes on, so that a kube-proxy that "
+        "restarts meanwhile comes up in ipvs, on a canary too, which then has another turn. "
+        "stays: whatever restarts meanwhile, and each new node, comes up in nftables, on nodes "
+        "that nobody has proven.",
     )
     on_failure: OnFailure = Field(default=OnFailure(), description="When too many nodes fail.")
     drain: Annotated[Drain, BeforeValidator(_everywhere)] = Field(
