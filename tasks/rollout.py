@@ -66,6 +66,7 @@ def restart_kube_proxy(run: Run) -> None:
 
 def _request(run: Run) -> None:
     at = run.plan.restarted_at or daemonset.stamp()
+    run.may_go_on()
     # Written before it is done: a rerun then knows the restart for its own, done or not.
     if run.ledger:
         run.record(replace(run.ledger, phase="restarted", restarted_at=at))
@@ -101,7 +102,9 @@ def _hold(run: Run, nodes: set[str]) -> None:
     done, rest = set(run.successors), nodes - set(run.successors)
     so_far = f"replaced and Ready so far: {listed(sorted(done))}; not yet: {listed(sorted(rest))}"
     try:
+        run.held = None
         daemonset.hold(run.gateway)
+        run.held = True
     except Exception as error:  # noqa: BLE001 (it must be said, whatever it was)
         run.story.done(f"NOT held, the rollout goes on by itself ({error}); type: {HOLD}; {so_far}")
     else:
