@@ -10,6 +10,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from flows.ending import ended, ending_in_words
 from flows.opening import called, open_cluster
 from nftwave import progress
+from nftwave.drift import outdated
 from nftwave.errors import Conflict
 from nftwave.ledger import Approval
 from nftwave.outcome import Outcome
@@ -167,5 +168,6 @@ def batch_by_batch(run: Run, approval: Approval | None, approve_by: How) -> bool
             still_holds(run)
             run_batch(run, without(names, again), title, gate="batch", soak=left)
         still_holds(run)
+        run_batch(run, sorted(outdated(run.facts)), "made of an older template", gate="batch")
         release(run)
     return True

@@ -59,6 +59,15 @@ def flipped_early(plan: Plan, before: ClusterFacts, now: ClusterFacts) -> tuple[
     return tuple(sorted(n for n in planned & again.keys() & uids.keys() if again[n] != uids[n]))
 
 
+def outdated(facts: ClusterFacts) -> frozenset[str]:
+    """Nodes whose kube-proxy was made of an older template than the DaemonSet has now.
+
+    It would be replaced, unproven, the moment a hold ends. None where no migration is open.
+    """
+    pods = [pod for pod in facts.pods if facts.revision and not pod.deleting]
+    return frozenset(pod.node for pod in pods if pod.revision != facts.revision)
+
+
 def _cluster(plan: Plan, now: ClusterFacts) -> Iterator[Drift]:
     if now.uid != plan.cluster_uid:
         yield Drift(f"this is another cluster: Namespace kube-system has uid {now.uid}")

@@ -12,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from nftwave.drain import drain, uncordon
+from nftwave.drift import outdated
 from nftwave.errors import BadInput, NftwaveError, Unreachable
 from nftwave.evidence import Expected, NodeVerdict, Standing
 from nftwave.kube.errors import ApiConflict, ApiNotFound, ApiUnavailable
@@ -87,6 +88,8 @@ class Turns:
         self._nodes = {node.name: node for node in facts.nodes}
         self.replaced: set[str] = set()
         """Nodes whose kube-proxy was deleted."""
+        # On the way back the template becomes what it was: who never changed is made of that.
+        self._outdated = outdated(facts) if mode == "nftables" else frozenset()
         self._seen = {pod.node: pod.uid for pod in facts.pods if not pod.deleting}
 
     def take(self, name: str) -> NodeVerdict:
@@ -138,8 +141,9 @@ class Turns:
             # What cannot be asked could not be proven either. The way back is gone all the same:
             # there it brings the node to what it has run before.
             return mode
-        if pod is None or pod.deleting or mode == self._mode or self._was_replaced(name, pod, mode):
-            if mode == self._mode:
+        done = mode == self._mode and name not in self._outdated
+        if pod is None or pod.deleting or done or self._was_replaced(name, pod, mode):
+            if done:
                 self._tell(name, f"runs {mode} already; asked for its evidence")
             else:
                 self._await_successor(name, "")

@@ -13,6 +13,7 @@ from prefect.states import Cancelled, Failed
 
 from nftwave import progress, report
 from nftwave.batches import share
+from nftwave.drift import outdated
 from nftwave.errors import NftwaveError
 from nftwave.evidence import NodeVerdict, Standing
 from nftwave.measuring import Meters
@@ -182,11 +183,13 @@ def run_batch(
 def look_at_proven_again(run: Run) -> frozenset[str]:
     """Look again, all together, at nodes that an earlier run has proven; their names.
 
-    Nothing is restarted there. One that runs ipvs again is not among them: it has another turn.
+    Nothing is restarted there. One that runs ipvs again, or a kube-proxy that was made of an older
+    template, is not among them: it has another turn.
     """
     proven = set(run.ledger.proven) if run.ledger else set()
     still = [n for names in run.plan.batches for n in names if n in proven]
-    still = [name for name in still if running_mode(run.facts, name) == "nftables"]
+    old = outdated(run.facts)
+    still = [n for n in still if running_mode(run.facts, n) == "nftables" and n not in old]
     if still:
         run_batch(run, still, "proven before", gate="batch")
     return frozenset(still)

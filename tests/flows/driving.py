@@ -154,7 +154,7 @@ def rolling_again(cluster: Cluster) -> None:
     patch_daemon_set(cluster, {"updateStrategy": rolling})
 
 
-def other_image(cluster: Cluster, image: str = "registry.k8s.io/kube-proxy:v1.36.3") -> None:
+def other_image(cluster: Cluster, image: str = "mirror.example/kube-proxy:v1.36.2") -> None:
     """Pods are made of another image from now on."""
     one = {"name": "kube-proxy", "image": image}
     patch_daemon_set(cluster, {"template": {"spec": {"containers": [one]}}})
