@@ -11,7 +11,7 @@ from flows.ending import ended, ending_in_words
 from flows.opening import called, open_cluster
 from nftwave.look import look_at_api
 from nftwave.outcome import Outcome
-from tasks.locking import locked
+from tasks.locking import clear_lock, locked
 from tasks.rollback import refuse_nothing, roll_back
 from tasks.run import Run
 from tasks.stopping import stoppable
@@ -56,4 +56,6 @@ def read(run: Run) -> None:
         Blocked: there is not.
     """
     run.saw(look_at_api(run.cluster, run.gateway))
+    if run.ledger is None or run.ledger.phase == "rolled-back":
+        clear_lock(run)
     refuse_nothing(run)

@@ -56,9 +56,17 @@ class ClusterFacts:
 
     @property
     def targets(self) -> tuple[NodeView, ...]:
-        """Linux nodes on which a kube-proxy pod runs: what a migration changes."""
-        running = {pod.node for pod in self.pods}
+        """Linux nodes on which a kube-proxy pod runs: what a migration changes.
+
+        One that an earlier run has in hand is among them also while its successor is not there yet.
+        """
+        running = {pod.node for pod in self.pods} | self.in_hand
         return tuple(n for n in self.nodes if n.name in running and n.operating_system == "linux")
+
+    @property
+    def in_hand(self) -> frozenset[str]:
+        """Nodes that an earlier run, which did not end, has begun with and not proven."""
+        return self.ledger.in_hand if self.ledger and self.ledger.is_open else frozenset()
 
     @property
     def held_by_us(self) -> bool:

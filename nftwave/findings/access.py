@@ -52,11 +52,15 @@ EXEC_BLIND = ("nft", "proxy_mode", "virtual_servers")
 
 
 def facts_unknown(facts: ClusterFacts) -> Iterable[Sighting]:
-    """Nodes that answered, but did not tell what preflight has to know."""
+    """Nodes that answered, but did not tell what preflight has to know.
+
+    Where an earlier run has replaced kube-proxy and not proven it, this run asks for the mode again
+    when it is the node's turn: that it does not tell now is no reason to leave it so.
+    """
     blind = EXEC_BLIND if facts.cluster.access == "exec" else ()
     for name, probe in probed(facts):
         for field in ("kernel", "nft", "proxy_mode", "tables", "virtual_servers"):
-            if field in blind:
+            if field in blind or (field == "proxy_mode" and name in facts.in_hand):
                 continue
             value = getattr(probe, field)
             if isinstance(value, Unknown) and not (field == "tables" and probe.nft is None):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from nftwave.findings.kubeproxy import DAEMON_SET
 from nftwave.findings.model import Rule, Severity, Sighting
+from nftwave.outcome import listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,11 +33,17 @@ def daemon_set_in_rollout(facts: ClusterFacts) -> Iterable[Sighting]:
 
 
 def daemon_set_unhealthy(facts: ClusterFacts) -> Iterable[Sighting]:
-    """kube-proxy pods that are not available."""
+    """kube-proxy pods that are not available.
+
+    Not those of nodes that an earlier run has in hand: to mend these is what this run is there for.
+    """
     ds = facts.daemon_set
     if ds is None or ds.available >= ds.desired:
         return
-    ill = [f"{p.node}: {p.state()}" for p in facts.pods if not p.ready or p.deleting]
+    others = [p for p in facts.pods if p.node not in facts.in_hand]
+    ill = [f"{p.node}: {p.state()}" for p in others if not p.ready or p.deleting]
+    if not ill and ds.desired - ds.available <= len(facts.in_hand):
+        return
     yield Sighting(
         DAEMON_SET, f"{ds.available} of {ds.desired} pods available; {', '.join(ill[:5])}"
     )
@@ -53,7 +60,8 @@ def held_by_earlier_run(facts: ClusterFacts) -> Iterable[Sighting]:
     """A hold that an earlier run of this program left behind when it broke off."""
     if facts.held_by_us and facts.ledger:
         seen = f"updateStrategy OnDelete, set by a run that ended in phase {facts.ledger.phase}"
-        yield Sighting(DAEMON_SET, seen)
+        begun = f"; begun and not proven: {listed(sorted(facts.in_hand))}" if facts.in_hand else ""
+        yield Sighting(DAEMON_SET, seen + begun)
 
 
 _CONTROLLER = "Kubernetes source, pkg/controller/daemon"
@@ -84,7 +92,7 @@ RULES = (
     Rule(
         code="daemonset-unhealthy",
         severity=Severity.BLOCKER,
-        looks_at="pods of the DaemonSet",
+        looks_at="pods of the DaemonSet, but for nodes that an earlier run has begun with",
         why="a kube-proxy that does not run now would not run after the change either",
         remedy="mend these pods first: `kubectl -n kube-system describe pod -l k8s-app=kube-proxy`",
         source=_CONTROLLER,

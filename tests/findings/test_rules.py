@@ -32,6 +32,9 @@ HELD = {
     "daemon_set": daemon_set(strategy="OnDelete"),
     "ledger": Ledger("restarted", "a-hash", {}, {}, {"type": "RollingUpdate"}),
 }
+IN_HAND = {**HELD, "ledger": replace(HELD["ledger"], phase="canary", flipping={"node1": "old"})}
+FAILED_BEFORE = {**HELD, "ledger": replace(HELD["ledger"], nodes={"node1": "failed: no rules"})}
+ILL = {"daemon_set": daemon_set(strategy="OnDelete", available=0), "pods": (pod(ready=False),)}
 HELD_AND_PROVEN = {**HELD, "ledger": replace(HELD["ledger"], phase="verified")}
 
 
@@ -156,7 +159,16 @@ TRIGGERED = [
     ),
     ("daemonset-ondelete", {"daemon_set": daemon_set(strategy="OnDelete")}, "OnDelete"),
     ("daemonset-ondelete", HELD_AND_PROVEN, "OnDelete"),
+    ("daemonset-unhealthy", {**IN_HAND, **ILL, "pods": (pod(node="node2", ready=False),)}, "node2"),
+    (
+        "daemonset-unhealthy",
+        {**IN_HAND, **ILL, "daemon_set": daemon_set(strategy="OnDelete", desired=2, available=0)},
+        "0 of 2",
+    ),
+    ("daemonset-unhealthy", {**HELD_AND_PROVEN, **ILL}, "node1: starting"),
+    ("facts-unknown", {**IN_HAND, **on_node(virtual_servers=Unknown("cut off"))}, "virtual"),
     ("held-by-earlier-run", HELD, "phase restarted"),
+    ("held-by-earlier-run", IN_HAND, "phase canary; begun and not proven: node1"),
     ("ipvs-ends", {}, "from 1.37 on"),
     ("ipvs-ends", {}, "from 1.38 on ipvs mode is removed (migration guides"),
     ("ipvs-ends", {"server_version": "v1.40.1"}, "from 1.43 on ipvs mode is removed (KEP-5495"),
@@ -456,6 +468,12 @@ WELL = [
     ("daemonset-missing", {}),
     ("daemonset-in-rollout", {"daemon_set": daemon_set(strategy="OnDelete", updated=0)}),
     ("daemonset-unhealthy", {}),
+    # What a run that was killed has in hand must not keep the next one from mending it.
+    ("daemonset-unhealthy", {**IN_HAND, **ILL}),
+    ("daemonset-unhealthy", {**IN_HAND, **ILL, "pods": ()}),
+    ("daemonset-unhealthy", {**FAILED_BEFORE, **ILL}),
+    ("facts-unknown", {**IN_HAND, **on_node(proxy_mode=Unknown("it did not answer"))}),
+    ("no-targets", {**IN_HAND, "pods": ()}),
     ("daemonset-ondelete", HELD),
     ("held-by-earlier-run", HELD_AND_PROVEN),
     ("ipvs-ends", {"server_version": "v1.43.0"}),
