@@ -11,7 +11,7 @@ from nftwave.errors import Conflict
 from tasks.approve import approve_canary, ask_after_failure
 from tasks.batches import run_batch
 from tasks.drift import Drifted, still_holds
-from tasks.patch import config_again, config_back, hold
+from tasks.patch import config_back, hold, new_config
 from tasks.shielded import shielded
 from tasks.stopping import stoppable
 
@@ -44,7 +44,7 @@ def approved_canary(run: Run, how: How) -> bool:
         # Hours may have passed: a canary that was restarted meanwhile may run ipvs again.
         with stoppable(run):
             still_holds(run, at_gate=True)
-            config_again(run)
+            new_config(run)
             run_batch(run, run.plan.batches[0], "canary, looked at again", gate="canary")
     return True
 
@@ -80,7 +80,7 @@ def rest(run: Run) -> None:
         run.note(phase="asking")
     if run.cluster.policy.config_at_gate == "original":
         try:
-            config_back(run)
+            config_back(run, run.plan.config_before)
         except Conflict:
             # Somebody else's text stays: it is theirs, and a person is asked about it.
             run.story.unsure.clear()

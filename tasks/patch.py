@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nftwave import patch, progress
 from nftwave.errors import Conflict
@@ -40,11 +40,10 @@ def patch_config(run: Run, approval: Approval | None) -> None:
             _keep_original(run, approval, original)
             now.line("the original is kept in ConfigMap kube-system/nftwave")
         if run.plan.edits_config:
-            run.may_go_on()
-            with run.story.changing(CONFIG) as change:
-                change.made = patch.apply(run.gateway, run.plan).changed
+            new_config(run)
             now.end("config.conf replaced; kube-proxy still runs as before")
         else:
+            run.new_config = True
             now.end("config.conf was as wanted already")
         run.note(phase="patched")
 
@@ -75,9 +74,7 @@ def hold_and_patch(run: Run, approval: Approval | None) -> None:
             _keep_original(run, approval, original)
             now.line("the original is kept in ConfigMap kube-system/nftwave")
         hold(run)
-        run.may_go_on()
-        with run.story.changing(CONFIG) as change:
-            change.made = patch.apply(run.gateway, run.plan).changed
+        new_config(run)
         run.note(phase="patched")
         now.end("kube-proxy's DaemonSet is held, config.conf replaced; every node runs as before")
 
@@ -91,34 +88,54 @@ def release(run: Run) -> None:
     run.note(phase="restoring")
     run.may_go_on()
     with run.story.changing(RELEASED) as change:
-        strategy = run.plan.strategy_restored
+        change.made = released(run, run.plan.strategy_restored)
+
+
+def released(run: Run, strategy: Mapping[str, Any]) -> bool:
+    """End the hold; whether it was there."""
+    run.held = None
+    try:
         made = daemonset.release(run.gateway, strategy, template=run.plan.template)
-        change.made = made.changed
+    except Conflict:
+        run.held = True
+        raise
+    run.held = False
+    return made.changed
 
 
 def hold(run: Run) -> None:
     """See to it that kube-proxy's DaemonSet replaces no pod by itself."""
     run.may_go_on()
     with run.story.changing(HOLD) as change:
+        run.held = None
         change.made = daemonset.hold(run.gateway).changed
+        run.held = True
 
 
-def config_back(run: Run) -> None:
-    """Put config.conf back to what it was before this plan, while nodes stay as they are.
+def config_back(run: Run, original: str) -> None:
+    """Put config.conf back to what it was, while nodes stay as they are.
 
     Raises:
         Conflict: somebody else changed it meanwhile; it was not overwritten.
     """
     run.may_go_on()
     with run.story.changing(CONFIG_BACK) as change:
-        change.made = patch.put_back(run.gateway, run.plan, run.plan.config_before).changed
+        run.new_config = None
+        change.made = patch.put_back(run.gateway, run.plan, original).changed
+        run.new_config = False
 
 
-def config_again(run: Run) -> None:
-    """Replace config.conf anew, after `config_back`."""
+def new_config(run: Run) -> None:
+    """Replace config.conf by the plan's, for the first time or after `config_back`.
+
+    Raises:
+        Conflict: somebody else changed it meanwhile; it was not overwritten.
+    """
     run.may_go_on()
     with run.story.changing(CONFIG) as change:
+        run.new_config = None
         change.made = patch.apply(run.gateway, run.plan).changed
+        run.new_config = True
 
 
 def planned(run: Run) -> DaemonSetView:

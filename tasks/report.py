@@ -42,12 +42,19 @@ def where_it_stands(run: Run) -> str:
         parts.append(f"begun and not proven: {listed(sorted(entry.in_hand))}")
     if rest:
         parts.append(f"left as they were: {listed(rest)}")
-    held = "kube-proxy is held (updateStrategy OnDelete)"
-    config = ""
-    if entry.plan.get("strategy") == "batches" and not entry.going_back:
-        back = entry.phase == "asking" and run.cluster.policy.config_at_gate == "original"
-        config = f", and config.conf {'is as it was' if back else 'says nftables'}"
-    return f"Where it stands: {'; '.join(parts)}. {held}{config}."
+    return f"Where it stands: {'; '.join(parts)}. {_HELD[run.held]}, and {_CONFIG[run.new_config]}."
+
+
+_HELD = {
+    True: "kube-proxy is held (updateStrategy OnDelete)",
+    False: "kube-proxy is not held",
+    None: "Whether kube-proxy is held (updateStrategy OnDelete) is not known",
+}
+_CONFIG = {
+    True: "config.conf says nftables",
+    False: "config.conf is as it was",
+    None: "what config.conf says is not known",
+}
 
 
 def publish(run: Run, outcome: Outcome) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from nftwave import patch, progress
+from nftwave import progress
 from nftwave.batches import share
 from nftwave.drain import uncordon
 from nftwave.errors import Blocked
@@ -15,7 +15,7 @@ from nftwave.look import CONFIG_KEY, look_at_api, probe_nodes
 from nftwave.outcome import Outcome, counted
 from nftwave.plan import Plan, make_plan, running_mode, thaw
 from tasks.batches import run_batch
-from tasks.patch import CONFIG_BACK, RELEASED, hold
+from tasks.patch import RELEASED, config_back, hold, released
 from tasks.step import step
 from tasks.verify import verify_nodes
 
@@ -61,8 +61,7 @@ def roll_back(run: Run, why: str = "") -> Outcome:
             run.story.done(f"{name}: uncordoned")
     run.may_go_on()
     with run.story.changing(RELEASED) as change:
-        made = daemonset.release(run.gateway, entry.original_strategy, template=plan.template)
-        change.made = made.changed
+        change.made = released(run, entry.original_strategy)
     run.facts = replace(look_at_api(run.cluster, run.gateway), probes={})
     run.story.verdicts = []
     run.flipped = {}
@@ -108,9 +107,7 @@ def _configuration(run: Run) -> None:
     original = entry.original[CONFIG_KEY]
     with progress.step("configuration", "putting config.conf back") as now:
         hold(run)
-        run.may_go_on()
-        with run.story.changing(CONFIG_BACK) as change:
-            change.made = patch.put_back(run.gateway, run.plan, original).changed
+        config_back(run, original)
         if entry.restarted_at:
             run.may_go_on()
             with run.story.changing(UNRESTARTED) as change:

@@ -52,6 +52,8 @@ class Run:
         lock: on the cluster; from preflight on.
         begun: nodes in hand and the uid of the pod that is or was to be replaced there.
         flipped: verdicts of nodes that had their turn in this run.
+        held: whether kube-proxy's DaemonSet is held; None where a change of that broke off.
+        new_config: whether config.conf is the plan's new one; None likewise.
         stopping: set when the run is to end after the nodes in hand; `stopped_by` says by whom.
     """
 
@@ -71,6 +73,8 @@ class Run:
         self.lock: Lock | None = None
         self.begun: dict[str, str] = {}
         self.flipped: dict[str, NodeVerdict] = {}
+        self.held: bool | None = False
+        self.new_config: bool | None = False
         self.stopping = threading.Event()
         self.stopped_by = ""
         self.early: set[str] = set()
@@ -94,6 +98,8 @@ class Run:
         self.facts = facts
         self.ledger = facts.ledger
         self.looked_at = time.monotonic()
+        after = facts.ledger.plan.get("config_after") if facts.ledger else None
+        self.held, self.new_config = facts.held_by_us, facts.config_text == after
         if facts.ledger and facts.ledger.is_open:
             self.begun = dict(facts.ledger.flipping)
 
