@@ -1,6 +1,7 @@
 """Take a migration back: the cluster as it was, from wherever the migration stands."""
 
-from __future__ import annotations
+# No postponed annotations: a worker or runner loads this file by its path, and Prefect, which then
+# has no module to look names up in, takes no parameter (measured, Prefect 3.9.1).
 
 from pathlib import Path
 

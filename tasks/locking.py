@@ -36,7 +36,21 @@ def locked(run: Run, purpose: str, again: Callable[[Run], None] = preflight) -> 
         now = ledger.read(run.gateway)
         if (now.version if now else "") != (run.ledger.version if run.ledger else ""):
             again(run)
+        _recorded(run, lock.taken_over_from)
         yield
+
+
+def _recorded(run: Run, taken_from: str) -> None:
+    """Whom the lock was taken over from, in the ledger and for the outcome.
+
+    Where no migration is open yet, it is recorded with the approval, before the first change.
+    """
+    entry = run.ledger
+    if not taken_from or entry is None or not entry.is_open:
+        return
+    if taken_from not in entry.takeovers:
+        run.note(takeovers=(*entry.takeovers, taken_from))
+    run.story.done(f"the lock, Lease kube-system/nftwave: taken over from {taken_from}")
 
 
 def clear_lock(run: Run) -> None:

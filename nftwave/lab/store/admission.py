@@ -130,7 +130,14 @@ def _daemon_set(resource: Resource, old: Object | None, new: Object) -> Object:
         message = f"Invalid value: {shown}: field is immutable"
         cause = Cause("FieldValueInvalid", message, "spec.selector")
         raise status.invalid(resource, new["metadata"]["name"], [cause])
-    return _with_template_generation(old, new)
+    return _with_template_generation(old, _without_empty_maps(new))
+
+
+def _without_empty_maps(new: Object) -> Object:
+    """No labels or annotations in the pods' template where there are none (omitempty)."""
+    template = new["spec"]["template"]
+    metadata = {key: found for key, found in template["metadata"].items() if found != {}}
+    return {**new, "spec": {**new["spec"], "template": {**template, "metadata": metadata}}}
 
 
 def _update_strategy(resource: Resource, new: Object) -> Object:
