@@ -135,9 +135,11 @@ def _daemon_set(resource: Resource, old: Object | None, new: Object) -> Object:
 
 def _without_empty_maps(new: Object) -> Object:
     """No labels or annotations in the pods' template where there are none (omitempty)."""
-    template = new["spec"]["template"]
-    metadata = {key: found for key, found in template["metadata"].items() if found != {}}
-    return {**new, "spec": {**new["spec"], "template": {**template, "metadata": metadata}}}
+    template = dict(new["spec"]["template"])
+    if "metadata" in template:
+        kept = {key: found for key, found in template["metadata"].items() if found != {}}
+        template["metadata"] = kept
+    return {**new, "spec": {**new["spec"], "template": template}}
 
 
 def _update_strategy(resource: Resource, new: Object) -> Object:
