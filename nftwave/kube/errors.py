@@ -108,13 +108,18 @@ _BY_STATUS: dict[int, tuple[type[ApiError], str | None]] = {
 
 
 def from_answer(
-    status: int, body: bytes, *, cluster: str, retry_after: str | None = None
+    status: int, body: bytes, *, cluster: str, request: str = "", retry_after: str | None = None
 ) -> ApiError:
-    """The error for an answer with an HTTP status of 400 or more."""
+    """The error for an answer with an HTTP status of 400 or more.
+
+    Args:
+        request: method and path, for messages that do not name the object themselves.
+    """
     told = _status_object(body)
     text = str(told.get("message") or body.decode(errors="replace").strip() or "no message")
     text += _budget(told)
-    what = f"the API server answered {status}: {text[:MESSAGE_LIMIT]}"
+    to = f" to {request}" if request and (status == 429 or status >= 500) else ""
+    what = f"the API server answered {status}{to}: {text[:MESSAGE_LIMIT]}"
     reason = str(told.get("reason") or "")
     kind, next_step = _BY_STATUS.get(status, (ApiError, None))
     if "system:anonymous" in what:

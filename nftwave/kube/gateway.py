@@ -344,11 +344,17 @@ class Gateway:
         try:
             data: bytes = response.data
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise self._lost(error) from error
+            raise self._lost(error, f"{method} {path}") from error
         self._reached = True
         if response.status >= HTTPStatus.BAD_REQUEST:
             retry_after = response.headers.get("Retry-After")
-            raise from_answer(response.status, data, cluster=self.cluster, retry_after=retry_after)
+            raise from_answer(
+                response.status,
+                data,
+                cluster=self.cluster,
+                request=f"{method} {path}",
+                retry_after=retry_after,
+            )
         return data
 
     def _send(
@@ -378,15 +384,19 @@ class Gateway:
             waits = timeout or self._timeout
             answer = self._client.call_api(*request, _request_timeout=waits).response
         except (urllib3.exceptions.HTTPError, ApiException, OSError) as error:
-            raise self._lost(error) from error
+            raise self._lost(error, f"{method} {path}") from error
         if answer.status >= HTTPStatus.BAD_REQUEST and (query or {}).get("watch"):
             retry_after = answer.headers.get("Retry-After")
             raise from_answer(
-                answer.status, answer.data, cluster=self.cluster, retry_after=retry_after
+                answer.status,
+                answer.data,
+                cluster=self.cluster,
+                request=f"{method} {path}",
+                retry_after=retry_after,
             )
         return answer
 
-    def _lost(self, error: Exception) -> NftwaveError:
+    def _lost(self, error: Exception, request: str) -> NftwaveError:
         """What it means that no answer came. TLS errors come as an ApiException with status 0."""
         import urllib3.exceptions as lost
 
@@ -408,7 +418,7 @@ class Gateway:
         )
         host = self._client.configuration.host
         return ApiUnavailable(
-            f"no answer from the API server at {host}: {told}",
+            f"no answer from the API server at {host} to {request}: {told}",
             cluster=self.cluster,
             carried_out=False if never_sent else None,
             next_step="see that the API server can be reached from here, then run the same again",
