@@ -86,9 +86,13 @@ def prove(
                 return verdict
             if all(one.seen == NEVER_SEEN for one in verdict.against()):
                 return verdict
-            if left <= 0 and not seen.once_more(verdict):
+            second = seen.second_look(verdict)
+            if second is None and left <= 0:
                 return verdict
-            STOP.wait(min(pause, left) if left > 0 else APART)
+            if second is not None:
+                STOP.wait(second)
+                continue
+            STOP.wait(min(pause, left))
             pause = min(pause * 2, LONGEST_PAUSE)
     finally:
         seen.close()
@@ -111,15 +115,13 @@ class _Looking:
         """Whether the pod cannot come up, so that waiting has no point."""
         return self._pod is not None and self._pod.hopeless
 
-    def once_more(self, verdict: NodeVerdict) -> bool:
-        """Whether all that is missing is a second look at the container."""
+    def second_look(self, verdict: NodeVerdict) -> float | None:
+        """Seconds until the second look at the container, where only that is missing; else None."""
         against = [one for one in verdict.against() if one.seen != NEVER_SEEN]
-        return (
-            len(against) == 1
-            and against[0].name == "container stays up"
-            and self._first is not None
-            and time.monotonic() - self._first[0] < APART
-        )
+        if len(against) != 1 or against[0].name != "container stays up" or self._first is None:
+            return None
+        left = self._first[0] + APART - time.monotonic()
+        return left if left > 0 else None
 
     def look(self) -> NodeVerdict:
         """Look once, and judge."""
