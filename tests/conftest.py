@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+CRASH_POINTS = "crash_points"
+"""Property of a test that tries crash points: how many passed, and how many there were."""
 RECORDINGS = Path(__file__).parent / "recordings"
 
 
@@ -25,3 +27,17 @@ def prefect(tmp_path_factory):
         home = home.parent
     with prefect_api(home / "prefect") as url:
         yield url
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Tell how many crash points were tried.
+
+    Here and not beside these tests: under xdist the process that reports reads no other conftest.
+    """
+    reports = [*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")]
+    found = [
+        value for one in reports for name, value in one.user_properties if name == CRASH_POINTS
+    ]
+    if found:
+        passed, tried = (sum(column) for column in zip(*found, strict=True))
+        terminalreporter.write_line(f"crash points: {passed} of {tried} passed")
