@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test check bench format constraints clean
+.PHONY: help demo test check bench bench-rollout format constraints clean
 
 help:
 	@echo "make demo                   a lab cluster of five nodes goes from ipvs to nftables"
@@ -15,6 +15,7 @@ help:
 	@echo "make check                  linters, types, layers"
 	@echo "make docs                   the pages that are made from the code"
 	@echo "make bench SIZES='100 1000' evidence of so many lab nodes, beside bare ssh"
+	@echo "make bench-rollout SIZES='5 100'  a migration in batches, beside the lab's own minimum"
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -39,6 +40,9 @@ check: $(READY)
 
 bench: $(READY)
 	$(BIN)/python benchmarks/evidence.py $(SIZES)
+
+bench-rollout: $(READY)
+	$(BIN)/python benchmarks/rollout.py $(SIZES)
 
 format: $(READY)
 	$(BIN)/ruff check --fix .

@@ -1,6 +1,6 @@
 """A run under the real Prefect that dies at a point.
 
-    python -m tests.crash.under_prefect REQUEST-AS-JSON
+python -m tests.crash.under_prefect REQUEST-AS-JSON
 """
 
 from __future__ import annotations
