@@ -209,6 +209,8 @@ def held_half_way(cluster):
 def test_two_flipped_nodes_and_a_broken_one_are_taken_back_after_a_hold(cluster):
     before = as_it_was(cluster)
     held_half_way(cluster)
+    # A container that died at its start is trusted when it has run for ten seconds.
+    cluster.write_policy(deadlines={**QUICK, "verify": 20})
     outcome = cluster.roll_back()
     assert (outcome.status, outcome.exit_status) == ("rolled-back", 5), outcome.words()
     assert set(cluster.modes().values()) == {"ipvs"}
