@@ -20,6 +20,8 @@ from tests.crash.scenarios import SCENARIOS, complaints, points
 
 SHARDS = 6
 """Parts of a scenario, for the workers of xdist."""
+ALWAYS = 3
+"""Parts that every run tries, each with points all over the scenario; `make test-all` tries all."""
 TOGETHER = 5
 """Points at a time in one worker: most of the time a cluster is waited for."""
 
@@ -51,7 +53,13 @@ def calls_of(scenario, warm, shared) -> list[str]:
     return json.loads(listing.read_text())
 
 
-@pytest.mark.parametrize("shard", range(SHARDS))
+@pytest.mark.parametrize(
+    "shard",
+    [
+        *range(ALWAYS),
+        *(pytest.param(n, marks=pytest.mark.exhaustive) for n in range(ALWAYS, SHARDS)),
+    ],
+)
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=str)
 def test_killed_anywhere_and_given_again_it_comes_to_its_end(
     scenario, shard, warm, shared, tmp_path, record_property

@@ -158,6 +158,7 @@ ALONE = (
 """Lock, ledger, hold, config.conf, nodes in hand, both nodes' pods, release."""
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("what", ALONE)
 @pytest.mark.parametrize("kind", ["api-lost", "api-hang"])
 def test_the_answer_to_one_change_is_lost_and_the_end_is_the_same(cluster, before, kind, what):
@@ -202,6 +203,7 @@ BROKEN = {
 END = {"close": "already-done"}
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("step", BROKEN)
 def test_what_fails_for_good_is_a_clear_stop_and_the_same_command_goes_on(cluster, before, step):
     when, text, what, told, then = BROKEN[step]
@@ -217,6 +219,7 @@ def test_what_fails_for_good_is_a_clear_stop_and_the_same_command_goes_on(cluste
     assert_migrated(cluster, cluster.migrate(), before, ends=END.get(step, "done"))
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     ("when", "text", "what"),
     [

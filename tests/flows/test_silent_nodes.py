@@ -65,6 +65,7 @@ def test_a_node_that_is_silent_from_the_start_stops_the_run_before_any_change(cl
     assert_migrated(cluster, cluster.migrate(), before)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("fault", SSH)
 @pytest.mark.parametrize(
     ("step", "text", "node"),
