@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# Most tests wait for a cluster rather than compute.
+WORKERS := $(shell $(PYTHON) -c 'import os; print(2 * (os.cpu_count() or 1))')
 
 .PHONY: help demo test test-all check bench bench-rollout format constraints clean
 
@@ -31,10 +33,10 @@ demo: $(READY)
 		$(if $(SPEED),--speed $(SPEED)) $(foreach fault,$(FAULT),--fault $(fault)) $(if $(KEEP),--keep)
 
 test: $(READY)
-	$(BIN)/pytest -n auto --dist loadgroup -m "not exhaustive" $(ARGS)
+	$(BIN)/pytest -n $(WORKERS) --dist loadgroup -m "not exhaustive" $(ARGS)
 
 test-all: $(READY)
-	$(BIN)/pytest -n auto --dist loadgroup $(ARGS)
+	$(BIN)/pytest -n $(WORKERS) --dist loadgroup $(ARGS)
 
 check: $(READY)
 	$(BIN)/ruff check .

@@ -22,7 +22,7 @@ SHARDS = 6
 """Parts of a scenario, for the workers of xdist."""
 ALWAYS = 3
 """Parts that every run tries, each with points all over the scenario; `make test-all` tries all."""
-TOGETHER = 5
+TOGETHER = 3
 """Points at a time in one worker: most of the time a cluster is waited for."""
 
 
