@@ -83,8 +83,8 @@ def migrate(run: Run, approve_by: How) -> Outcome:
         close_ledger(run)
         return run.story.ended(verdicts, migrated=False)
     for attempt in range(1, PLANS + 1):
-        approval = agree(run, approve_by, anew=attempt > 1)
         try:
+            approval = agree(run, approve_by, anew=attempt > 1)
             return carry_out(run, approval, approve_by)
         except Drifted as error:
             hold_for_questions(run)
@@ -103,6 +103,7 @@ def agree(run: Run, approve_by: How, *, anew: bool) -> Approval | None:
 
     Raises:
         Conflict: the cluster changed after each approval.
+        Drifted: the earlier run's plan no longer holds.
     """
     if not anew and goes_on(run):
         return None

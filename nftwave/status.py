@@ -38,6 +38,7 @@ PHASES: Mapping[str, str] = {
     "rolling-back": "being taken back",
     "rolled-back": "taken back: the configuration is as it was before",
 }
+AT_REST = "a run ended early; nothing changes until somebody goes on or back"
 NO_MIGRATION = "no migration was begun"
 MODE_BY_DEFAULT = "iptables"
 """What kube-proxy runs on Linux where config.conf does not say (Kubernetes 1.36 source)."""
@@ -152,12 +153,13 @@ def status(gateway: Gateway, called: str) -> Status:
             "update_strategy": _strategy(entry.original_strategy),
         }
     go_on, go_back = _commands(entry, called)
+    lock = lock_status(lease.read(gateway), clock=time.time)
     return Status(
         cluster=gateway.cluster,
         phase=entry.phase if entry else "",
-        words=PHASES.get(entry.phase, entry.phase) if entry else NO_MIGRATION,
+        words=_words(entry, lock),
         is_open=bool(entry and entry.is_open),
-        lock=lock_status(lease.read(gateway), clock=time.time),
+        lock=lock,
         plan={"hash": entry.plan_hash, "strategy": entry.plan.get("strategy", "")} if entry else {},
         approvals=tuple(asdict(one) for one in entry.approvals) if entry else (),
         takeovers=entry.takeovers if entry else (),
@@ -167,6 +169,14 @@ def status(gateway: Gateway, called: str) -> Status:
         go_on=go_on,
         go_back=go_back,
     )
+
+
+def _words(entry: Ledger | None, lock: LockStatus) -> str:
+    if entry is None:
+        return NO_MIGRATION
+    if entry.phase == "asking" and (not lock.holder or lock.expired):
+        return AT_REST
+    return PHASES.get(entry.phase, entry.phase)
 
 
 def lock_status(found: Lease | None, *, clock: Callable[[], float]) -> LockStatus:

@@ -122,6 +122,8 @@ class Turns:
             verdict = replace(verdict, interruption=self._meters.stop(name))
         if verdict.standing is Standing.VERIFIED:
             self._bring_back(name)
+        elif name in self._drained:
+            self._tell(name, "stays cordoned until it is proven or taken back")
         return verdict
 
     def _way(self, name: str) -> Opener:

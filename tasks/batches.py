@@ -165,8 +165,9 @@ def run_batch(
             tell=lambda node, what: now.line(f"{node}: {what}"),
         )
         uids = {name: pod.uid for name in here if (pod := witness.pod(name))}
-        # What an earlier run was about to replace stays what it was: it may have been replaced.
-        run.begun = {**uids, **{n: uid for n, uid in run.begun.items() if n in uids}}
+        # What an earlier run was about to replace stays what it was, here and in later batches: it
+        # may have been replaced.
+        run.begun = {**uids, **run.begun}
         run.note(flipping=run.begun)
         try:
             _turns_of(batch, now, allowed=_budget(run, gate))
@@ -308,9 +309,9 @@ def _written_down(batch: Batch) -> None:
     known = run.ledger.nodes or {}
     nodes = {n: why for n, why in known.items() if n not in verified}
     nodes |= {v.node: f"{v.standing}: {v.why()}" for v in batch.open_ones}
-    # A node whose turn broke off stays in hand.
-    broken_off = batch.begun - batch.verdicts.keys()
-    run.begun = {name: uid for name, uid in run.begun.items() if name in broken_off}
+    # A node whose turn broke off stays in hand, and so do those of an earlier run that come later.
+    done = batch.verdicts.keys() | (set(batch.names) - batch.begun)
+    run.begun = {name: uid for name, uid in run.begun.items() if name not in done}
     run.record(replace(run.ledger, proven=tuple(sorted(proven)), nodes=nodes, flipping=run.begun))
     run.artifacts.table(
         "nodes",

@@ -60,22 +60,22 @@ def refuse_way_back(run: Run) -> None:
 
 
 def goes_on(run: Run) -> bool:
-    """Whether an earlier run's approved plan is under way and still holds; then it is taken."""
+    """Whether an earlier run's approved plan is under way; then it is taken.
+
+    Raises:
+        Drifted: it no longer holds.
+    """
     entry = run.ledger
     if entry is None or not entry.is_open:
         return False
     plan, approval = thaw(entry, run.facts), entry.approved("plan")
-    if plan is None or approval is None:
-        return False
-    # While people are asked, and before the first change, config.conf is as it was.
-    before = entry.phase in {"approved", "asking"}
-    found = drifts(plan, run.facts, config=None if before else plan.config_after, held=False)
-    harmful = [drift.what for drift in found if not drift.harmless]
-    if harmful:
-        told = f"plan {plan.short_hash} no longer holds: {'; '.join(harmful)}; asking again"
-        progress.tell(progress.Event("line", "drift", told))
+    if plan is None or approval is None or plan.cluster_uid != run.facts.uid:
         return False
     run.plan = plan
+    # While people are asked, and before the first change, config.conf is as it was.
+    before = entry.phase in {"approved", "asking"}
+    wanted = None if before else plan.config_after
+    refuse(run, drifts(plan, run.facts, config=wanted, held=False))
     run.story.plan_hash = plan.hash
     run.story.approvals.append(approval)
     told = f"going on under plan {plan.short_hash}, approved by {approval.approver} {approval.at}"

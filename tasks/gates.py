@@ -88,13 +88,19 @@ def rest(run: Run) -> None:
 
 @contextmanager
 def resting_if_it_breaks(run: Run) -> Iterator[None]:
-    """However batches end early: the hold stays, and config.conf is as the policy wants it."""
+    """However batches end early: the hold stays, and config.conf is as the policy wants it.
+
+    Not where another process may work on the cluster by now, and not once every node is proven
+    and the hold is being ended: then config.conf says what they run.
+    """
     try:
         yield
     except Drifted:
         raise  # the hold first, then a person is asked
     except BaseException:
-        if run.ledger is not None and run.ledger.is_open and not run.ledger.going_back:
+        entry = run.ledger
+        nodes_change = entry and entry.is_open and entry.phase not in {"rolling-back", "restoring"}
+        if nodes_change and not run.lock_lost:
             with shielded():
                 _at_rest(run)
         raise

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from nftwave import prove
 from nftwave.lab.launch import Lab, running_lab
 
 SPEED = 60
@@ -142,6 +143,14 @@ class Begun:
         self.thread.join(seconds)
         assert not self.thread.is_alive(), "the migration does not end"
         return self.outcome
+
+
+@pytest.fixture(autouse=True)
+def swift(monkeypatch):
+    """Looks at a node follow each other in the lab's time."""
+    monkeypatch.setattr(prove, "APART", 0.3)
+    monkeypatch.setattr(prove, "FIRST_PAUSE", 0.2)
+    monkeypatch.setattr(prove, "LONGEST_PAUSE", 0.5)
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nftwave import lease, progress, prove, quiet
+from nftwave import lease, progress, quiet
 from nftwave.drain import CORDONED
 from nftwave.kube.resources import NODES, PODS, Resource
 from nftwave.lab.launch import running_lab
@@ -23,10 +23,8 @@ POLICY = {
 
 
 @pytest.fixture(autouse=True)
-def swift(monkeypatch):
-    """Looks follow each other in the lab's time."""
-    monkeypatch.setattr(prove, "APART", 0.3)
-    monkeypatch.setattr(prove, "FIRST_PAUSE", 0.2)
+def soon_quiet(monkeypatch):
+    """Looks for quiet follow each other in the lab's time."""
     monkeypatch.setattr(quiet, "PAUSE", 0.2)
 
 

@@ -145,6 +145,30 @@ def test_what_moved_while_a_person_is_asked_holds_and_asks_for_a_new_plan(cluste
     assert replaced(cluster) == (4 if act is other_image else 3)
 
 
+@pytest.mark.parametrize("act", [by_hand, other_image])
+def test_what_moved_between_two_runs_holds_before_a_person_is_asked(cluster, prefect, act):
+    second = at_gate_2(cluster, prefect)
+    second.answer("reject")
+    assert second.begun.join().status == "not-approved"
+    original = cluster.ledger().original
+    act(cluster)
+    theirs = config(cluster)
+    # As an upgrade takes it away; pods of the same template stay.
+    rolling_again(cluster)
+    third = waiting(cluster, prefect)
+    assert strategy(cluster) == "OnDelete"
+    assert config(cluster) == theirs
+    third.answer()
+    fourth = waiting(cluster, prefect, third.begun, gate="canary")
+    fourth.answer()
+    outcome = third.begun.join()
+    assert outcome.status == "done", outcome.words()
+    assert strategy(cluster) == "RollingUpdate"
+    kept = cluster.ledger().original["config.conf"]
+    # What another hand made of it while it said ipvs is what it would go back to.
+    assert kept == (theirs if act is by_hand else original["config.conf"])
+
+
 def test_an_owner_that_puts_config_conf_back_stops_the_run_under_the_hold(cluster):
     original = config(cluster)
 

@@ -49,14 +49,14 @@ CHANGES = (
 
 
 @pytest.fixture(autouse=True)
-def swift(monkeypatch):
-    """Waits as short as the lab's clock: between attempts, between looks, for answers."""
+def hasty(monkeypatch):
+    """Waits as short as the lab's clock: between attempts and for answers."""
     for module in (gateway, converge, turns, mirror, lock):
         monkeypatch.setattr(module, "LONGEST_WAIT", 0.2)
     # What the server asks to wait for, in the lab's time.
-    hasty = SimpleNamespace(sleep=lambda s: time.sleep(s / 10), monotonic=time.monotonic)
+    clock = SimpleNamespace(sleep=lambda s: time.sleep(s / 10), monotonic=time.monotonic)
     for module in (gateway, converge, turns):
-        monkeypatch.setattr(module, "time", hasty)
+        monkeypatch.setattr(module, "time", clock)
     monkeypatch.setattr(gateway, "READ_TIMEOUT", 1.0)
     monkeypatch.setattr(gateway, "ONE_OBJECT_TIMEOUT", 0.6)
     monkeypatch.setattr(gateway, "CONNECT_TIMEOUT", 1.0)
@@ -64,9 +64,6 @@ def swift(monkeypatch):
     monkeypatch.setattr(lock, "ANSWER_WITHIN", 1.0)
     monkeypatch.setattr(daemonset, "HOLD_DEADLINE", 1.0)
     monkeypatch.setattr(prove, "LOG_WITHIN", 1.0)
-    monkeypatch.setattr(prove, "APART", 0.3)
-    monkeypatch.setattr(prove, "FIRST_PAUSE", 0.2)
-    monkeypatch.setattr(prove, "LONGEST_PAUSE", 0.5)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from nftwave import lease, prove
+from nftwave import lease
 from nftwave.evidence import Standing
 from nftwave.lab.launch import running_lab
 from tests.flows.conftest import Cluster
@@ -16,14 +16,6 @@ CP, CANARY = "lab-1-cp-1", "lab-1-node-1"
 DEADLINES = {"verify": 20, "successor": 15, "probe": 2, "connect": 1}
 POLICY = {"batches": {"soak": 0}, "deadlines": DEADLINES}
 SSH = ("ssh-refused", "ssh-hangs")
-
-
-@pytest.fixture(autouse=True)
-def swift(monkeypatch):
-    """Looks follow each other in the lab's time."""
-    monkeypatch.setattr(prove, "APART", 0.3)
-    monkeypatch.setattr(prove, "FIRST_PAUSE", 0.2)
-    monkeypatch.setattr(prove, "LONGEST_PAUSE", 0.5)
 
 
 @pytest.fixture

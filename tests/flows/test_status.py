@@ -136,7 +136,16 @@ def test_who_works_on_it_is_told_and_nothing_else_is_advised_meanwhile(lab, gate
 def test_a_run_that_asks_is_told_with_how_to_answer_it(lab, gateway):
     ledger.write(gateway, replace(ENTRY, phase="asking"))
     with Lock(gateway, holder=Holder.here("r1"), purpose="migrate"):
-        assert "`nftwave approve r1`" in status(lab)
+        told = status(lab)
+    assert "`nftwave approve r1`" in told
+    assert "a person is asked" in told
+
+
+def test_a_run_that_ended_without_a_yes_asks_nobody_any_more(lab, gateway):
+    ledger.write(gateway, replace(ENTRY, phase="asking"))
+    told = status(lab)
+    assert "a run ended early; nothing changes until somebody goes on or back" in told
+    assert "To go on" in told
 
 
 def test_a_lock_that_nobody_renews_hinders_no_advice(lab, gateway):
