@@ -55,18 +55,17 @@ def test_the_recorded_objects_are_read():
 
 
 def test_a_group_that_nobody_installed_is_a_plain_404_and_means_absent():
+    from kubernetes.client import ApiClient
+
     from nftwave.kube.gateway import Gateway
 
     class Absent(Gateway):
-        def __init__(self):
-            self.cluster = "c1"
-
-        def _read(self, path, _query=None):
+        def _body(self, _method, path, *_, **__):
             if "/apis/crd" in path or "/apis/operator" in path or "configmaps" in path:
                 raise ApiNotFound("404", status=404)
             return b'{"metadata": {"resourceVersion": "1"}, "items": null}'
 
-    assert read_surroundings(Absent()) == Surroundings()
+    assert read_surroundings(Absent(ApiClient(), "c1")) == Surroundings()
 
 
 @given(st.text())
